@@ -1,0 +1,134 @@
+package sfu
+
+import (
+	"context"
+	"time"
+
+	"github.com/pion/ice/v2"
+	"github.com/pion/interceptor"
+	"github.com/pion/interceptor/pkg/nack"
+	"github.com/pion/interceptor/pkg/report"
+	"github.com/pion/logging"
+	"github.com/pion/webrtc/v3"
+
+	"github.com/pion/dtls/v2"
+)
+
+// Times of a connection.
+const (
+	connectTimeout = 20 * time.Second // an answered peer that is not connected by then is closed
+	dtlsTimeout    = 15 * time.Second // security.md: DTLS half-open peers
+	iceSilence     = 5 * time.Second  // without a check or a packet: disconnected
+	iceConsent     = 30 * time.Second // RFC 7675 §5.1: consent expires; failed
+)
+
+// nackStore is how many sent packets a viewer's connection keeps to answer NACK: 4 s of a 2.5 Mbit/s stream.
+const nackStore = 1024
+
+// settings is how every connection of the engine behaves: ICE-lite on the one socket, DTLS server, no mDNS, AES-GCM
+// before AES-CM because it seals in a quarter of the time.
+func settings(mux ice.UDPMux, logs logging.LoggerFactory) (webrtc.SettingEngine, error) {
+	s := webrtc.SettingEngine{LoggerFactory: logs}
+	s.SetLite(true)
+	s.SetICEUDPMux(mux)
+	s.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6})
+	s.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
+	s.SetICETimeouts(iceSilence, iceConsent, 2*time.Second)
+	s.SetIncludeLoopbackCandidate(true) // what is advertised is the mux's list, not the machine's
+	s.SetSRTPProtectionProfiles(dtls.SRTP_AEAD_AES_128_GCM, dtls.SRTP_AES128_CM_HMAC_SHA1_80)
+	s.SetDTLSConnectContextMaker(func() (context.Context, func()) {
+		return context.WithTimeout(context.Background(), dtlsTimeout)
+	})
+	err := s.SetAnsweringDTLSRole(webrtc.DTLSRoleServer)
+	return s, err
+}
+
+// newCasterAPI makes connections that receive: they ask for lost packets (NACK), report per-packet arrival so that
+// the sender's estimate works (transport-wide congestion control) and send receiver reports. Retransmissions come
+// in on their own stream (RFC 4588); pion puts them back into the main one.
+func newCasterAPI(s webrtc.SettingEngine) (*webrtc.API, error) {
+	m := &webrtc.MediaEngine{}
+	if err := registerCodecs(m, true); err != nil {
+		return nil, err
+	}
+	r := &interceptor.Registry{}
+	generator, err := nack.NewGeneratorInterceptor()
+	if err != nil {
+		return nil, err
+	}
+	reports, err := report.NewReceiverInterceptor()
+	if err != nil {
+		return nil, err
+	}
+	r.Add(generator)
+	r.Add(reports)
+	if err := webrtc.ConfigureTWCCSender(m, r); err != nil {
+		return nil, err
+	}
+	if err := webrtc.ConfigureSimulcastExtensionHeaders(m); err != nil {
+		return nil, err
+	}
+	return webrtc.NewAPI(webrtc.WithMediaEngine(m), webrtc.WithInterceptorRegistry(r), webrtc.WithSettingEngine(s)), nil
+}
+
+// newViewerAPI makes connections that send: they answer NACK from the packets they sent, byte for byte, and send
+// sender reports. No header extension is negotiated: one that changes from sending to resending would use an
+// AES-GCM nonce twice.
+func newViewerAPI(s webrtc.SettingEngine) (*webrtc.API, error) {
+	m := &webrtc.MediaEngine{}
+	if err := registerCodecs(m, false); err != nil {
+		return nil, err
+	}
+	r := &interceptor.Registry{}
+	responder, err := nack.NewResponderInterceptor(nack.ResponderSize(nackStore))
+	if err != nil {
+		return nil, err
+	}
+	reports, err := report.NewSenderInterceptor()
+	if err != nil {
+		return nil, err
+	}
+	r.Add(responder)
+	r.Add(reports)
+	return webrtc.NewAPI(webrtc.WithMediaEngine(m), webrtc.WithInterceptorRegistry(r), webrtc.WithSettingEngine(s)), nil
+}
+
+// registerCodecs lists what can be forwarded. The payload types are only our own preference: pion answers with those
+// of the offer. rtx says whether retransmissions have their own stream; pion v3 can receive but not send them.
+func registerCodecs(m *webrtc.MediaEngine, rtx bool) error {
+	feedback := []webrtc.RTCPFeedback{{Type: "ccm", Parameter: "fir"}, {Type: "nack"}, {Type: "nack", Parameter: "pli"}}
+	video := []struct {
+		mime, format string
+		payload      webrtc.PayloadType
+		rtx          webrtc.PayloadType
+		rtxFormat    string
+	}{
+		{webrtc.MimeTypeVP8, "", 96, 97, "apt=96"},
+		{webrtc.MimeTypeVP9, "profile-id=0", 98, 99, "apt=98"},
+		{webrtc.MimeTypeH264, "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f", 102, 103, "apt=102"},
+		{webrtc.MimeTypeH264, "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42001f", 104, 105, "apt=104"},
+		{webrtc.MimeTypeH264, "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=4d001f", 106, 107, "apt=106"},
+		{webrtc.MimeTypeH264, "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=64001f", 108, 109, "apt=108"},
+		{webrtc.MimeTypeAV1, "", 45, 46, "apt=45"},
+	}
+	for _, v := range video {
+		codec := webrtc.RTPCodecParameters{PayloadType: v.payload, RTPCodecCapability: webrtc.RTPCodecCapability{
+			MimeType: v.mime, ClockRate: 90000, SDPFmtpLine: v.format, RTCPFeedback: feedback,
+		}}
+		if err := m.RegisterCodec(codec, webrtc.RTPCodecTypeVideo); err != nil {
+			return err
+		}
+		if !rtx {
+			continue
+		}
+		resend := webrtc.RTPCodecParameters{PayloadType: v.rtx, RTPCodecCapability: webrtc.RTPCodecCapability{
+			MimeType: "video/rtx", ClockRate: 90000, SDPFmtpLine: v.rtxFormat,
+		}}
+		if err := m.RegisterCodec(resend, webrtc.RTPCodecTypeVideo); err != nil {
+			return err
+		}
+	}
+	return m.RegisterCodec(webrtc.RTPCodecParameters{PayloadType: 111, RTPCodecCapability: webrtc.RTPCodecCapability{
+		MimeType: webrtc.MimeTypeOpus, ClockRate: 48000, Channels: 2, SDPFmtpLine: "minptime=10;useinbandfec=1;stereo=1",
+	}}, webrtc.RTPCodecTypeAudio)
+}

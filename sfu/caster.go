@@ -1,0 +1,101 @@
+package sfu
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/pion/rtcp"
+	"github.com/pion/webrtc/v3"
+)
+
+// gateTick is how often a caster's loop looks for keyframe requests that are due.
+const gateTick = 100 * time.Millisecond
+
+// caster is the sending peer of a cast.
+type caster struct {
+	connection
+	slots map[string]Slot // by mid; fixed
+
+	// guarded by layersMu
+	layersMu sync.Mutex
+	layers   []*layer
+}
+
+// newCaster answers offer. Nothing is forwarded before the engine has put the caster into its cast, because the
+// peer cannot connect without the answer.
+func newCaster(ctx context.Context, e *Engine, id string, on *cast, offer string, ms []media) (*caster, string, error) {
+	c := &caster{slots: map[string]Slot{}}
+	for _, m := range ms {
+		c.slots[m.mid] = m.slot
+	}
+	if err := c.init(e, id, on, e.casterAPI, func() {}); err != nil {
+		return nil, "", err
+	}
+	c.pc.OnTrack(c.onTrack)
+	answer, err := c.connection.answer(ctx, offer)
+	if err != nil {
+		c.close()
+		return nil, "", err
+	}
+	c.start(c.loop)
+	return c, answer, nil
+}
+
+// onTrack is called by pion when the first packet of a stream came.
+func (c *caster) onTrack(remote *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) {
+	slot, ok := c.slots[receiver.RTPTransceiver().Mid()]
+	if !ok {
+		return
+	}
+	l := newLayer(c, c.cast.tracks[slot], remote)
+	c.start(func() { c.runLayer(l) })
+}
+
+// runLayer makes l the source of its slot for as long as its stream lives.
+func (c *caster) runLayer(l *layer) {
+	if !c.engine.casts(c) {
+		return // somebody took the cast over in the meantime
+	}
+	c.layersMu.Lock()
+	c.layers = append(c.layers, l)
+	c.layersMu.Unlock()
+	l.track.setSource(l)
+	c.engine.castChanged(c.cast)
+	l.run()
+	c.layersMu.Lock()
+	c.layers = slices.DeleteFunc(c.layers, func(other *layer) bool { return other == l })
+	c.layersMu.Unlock()
+	if l.track.unsetSource(l) {
+		c.engine.castChanged(c.cast)
+	}
+}
+
+// loop repeats keyframe requests until the connection is closed.
+func (c *caster) loop() {
+	tick := time.NewTicker(gateTick)
+	defer tick.Stop()
+	for {
+		select {
+		case <-c.done:
+			return
+		case now := <-tick.C:
+			for _, l := range c.snapshot() {
+				l.due(now)
+			}
+		}
+	}
+}
+
+func (c *caster) snapshot() []*layer {
+	c.layersMu.Lock()
+	defer c.layersMu.Unlock()
+	return slices.Clone(c.layers)
+}
+
+// sendPLI asks for a keyframe of one stream (RFC 4585 §6.3.1). A request that cannot be sent is repeated by the
+// gate.
+func (c *caster) sendPLI(ssrc uint32) {
+	_ = c.pc.WriteRTCP([]rtcp.Packet{&rtcp.PictureLossIndication{MediaSSRC: ssrc}})
+}

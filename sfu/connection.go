@@ -1,0 +1,135 @@
+package sfu
+
+import (
+	"context"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/webrtc/v3"
+)
+
+// connection is what a caster and a viewer have in common: a PeerConnection, its goroutines, its end.
+//
+//	answered -> connected <-> disconnected -> failed -> closed
+//	answered -> closed (not connected within connectTimeout)
+type connection struct {
+	// fixed
+	id     string
+	engine *Engine
+	cast   *cast
+	pc     *webrtc.PeerConnection
+	up     func() // called when it becomes connected
+
+	connected atomic.Bool
+	deadline  *time.Timer
+	done      chan struct{}
+
+	// guarded by mu
+	mu     sync.Mutex
+	closed bool
+	wg     sync.WaitGroup
+}
+
+func (c *connection) init(e *Engine, id string, on *cast, api *webrtc.API, up func()) error {
+	pc, err := api.NewPeerConnection(webrtc.Configuration{Certificates: e.certificates})
+	if err != nil {
+		return err
+	}
+	c.id, c.engine, c.cast, c.pc, c.up = id, e, on, pc, up
+	c.done = make(chan struct{})
+	c.deadline = time.AfterFunc(e.patience, func() {
+		if !c.connected.Load() {
+			c.tell("failed")
+			e.drop(c)
+		}
+	})
+	pc.OnConnectionStateChange(c.changed)
+	return nil
+}
+
+func (c *connection) changed(s webrtc.PeerConnectionState) {
+	switch s {
+	case webrtc.PeerConnectionStateConnected:
+		c.deadline.Stop()
+		c.connected.Store(true)
+		c.up()
+		c.tell("connected")
+	case webrtc.PeerConnectionStateDisconnected:
+		c.tell("disconnected")
+	case webrtc.PeerConnectionStateFailed, webrtc.PeerConnectionStateClosed:
+		c.connected.Store(false)
+		c.tell(s.String())
+		c.engine.drop(c)
+	}
+}
+
+// tell reports the state of the connection, unless it is no longer the peer's.
+func (c *connection) tell(state string) { c.engine.peerChanged(c, state) }
+
+// start runs f as a goroutine of the connection. It returns false when the connection is closed already.
+func (c *connection) start(f func()) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return false
+	}
+	c.wg.Go(func() {
+		defer c.recover()
+		f()
+	})
+	return true
+}
+
+// recover keeps a fault in one connection's goroutine from taking the others down with the process: the connection
+// is dropped and the fault counted and logged.
+func (c *connection) recover() {
+	if fault := recover(); fault != nil {
+		c.engine.faults.Add(1)
+		c.engine.log.Error("connection dropped after a fault", "peer", c.id, "fault", fault, "stack", string(debug.Stack()))
+		c.engine.drop(c)
+	}
+}
+
+// close ends the PeerConnection and waits for the connection's goroutines, so none of them may call it. It may be
+// called several times.
+func (c *connection) close() {
+	c.mu.Lock()
+	first := !c.closed
+	c.closed = true
+	c.mu.Unlock()
+	if first {
+		close(c.done)
+		c.deadline.Stop()
+		c.connected.Store(false)
+		_ = c.pc.Close() // it only tells which of its parts were closed before
+	}
+	c.wg.Wait()
+}
+
+// answer takes the peer's offer and returns the only answer, with all candidates in it.
+func (c *connection) answer(ctx context.Context, offer string) (string, error) {
+	if err := c.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: offer}); err != nil {
+		return "", badOffer("%v", err)
+	}
+	answer, err := c.pc.CreateAnswer(nil)
+	if err != nil {
+		return "", badOffer("%v", err)
+	}
+	gathered := webrtc.GatheringCompletePromise(c.pc)
+	if err := c.pc.SetLocalDescription(answer); err != nil {
+		return "", badOffer("%v", err)
+	}
+	select {
+	case <-gathered:
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+	sdp := c.pc.LocalDescription().SDP
+	if strings.Contains(sdp, "\nm=video 0 ") || strings.Contains(sdp, "\nm=audio 0 ") {
+		return "", errCodec
+	}
+	return sdp, nil
+}

@@ -1,0 +1,308 @@
+package sfu
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/logging"
+	"github.com/pion/webrtc/v3"
+)
+
+// Events is how the engine tells the signal plane what happened to media. It is called from one goroutine, without
+// any lock of the engine held, and always with the newest state: changes in quick succession may be told as one.
+type Events interface {
+	// CastChanged says which slots of cast carry media and with which codec (mime type); live is whether any does.
+	CastChanged(cast string, live bool, slots map[string]string)
+	// PeerChanged says that a peer's connection is now connected, disconnected (may come back), failed or closed
+	// (it will not), or unsupported (connected, but it cannot decode what is cast).
+	PeerChanged(peer, state string)
+}
+
+// Config is what an Engine needs.
+type Config struct {
+	// Conn is the media socket. The engine reads it and closes it with itself.
+	Conn net.PacketConn
+	// Addresses are the ICE candidates that answers carry: the ip:port pairs by which peers reach Conn, the preferred
+	// one first. It is asked for every answer.
+	Addresses func() []netip.AddrPort
+	Events    Events
+	Log       *slog.Logger
+	Pion      logging.LoggerFactory // where pion's own lines go; nil: nowhere
+}
+
+// Engine is the media plane of one server. Its methods may be called from any goroutine.
+type Engine struct {
+	// fixed
+	casterAPI    *webrtc.API
+	viewerAPI    *webrtc.API
+	certificates []webrtc.Certificate
+	mux          *mux
+	log          *slog.Logger
+	patience     time.Duration // connectTimeout; shorter in tests
+	drops        Drops
+	faults       atomic.Uint64
+	notify       *notifier
+
+	// guarded by mu
+	mu     sync.Mutex
+	closed bool
+	byID   map[string]*cast
+	peers  map[string]peer
+	wg     sync.WaitGroup // connections that are being closed
+}
+
+// peer is a caster or a viewer.
+type peer interface {
+	base() *connection
+	close()
+}
+
+func (c *connection) base() *connection { return c }
+
+// New makes an engine on cfg.Conn, with a DTLS certificate of its own that is never written anywhere.
+func New(cfg Config) (*Engine, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	certificate, err := webrtc.GenerateCertificate(key)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Pion == nil {
+		cfg.Pion = &logging.DefaultLoggerFactory{DefaultLogLevel: logging.LogLevelDisabled}
+	}
+	e := &Engine{
+		certificates: []webrtc.Certificate{*certificate},
+		mux:          newMux(cfg.Conn, cfg.Addresses, cfg.Pion.NewLogger("mux")),
+		log:          cfg.Log,
+		patience:     connectTimeout,
+		byID:         map[string]*cast{},
+		peers:        map[string]peer{},
+	}
+	s, err := settings(e.mux, cfg.Pion)
+	if err != nil {
+		return nil, err
+	}
+	if e.casterAPI, err = newCasterAPI(s); err != nil {
+		return nil, err
+	}
+	if e.viewerAPI, err = newViewerAPI(s); err != nil {
+		return nil, err
+	}
+	e.notify = newNotifier(cfg.Events)
+	return e, nil
+}
+
+// Publish makes id the caster of castID and returns the answer to its offer. slots gives the mid of every active
+// m-line its slot. Whoever cast there before is closed; viewers stay. Errors of type *Error are the peer's fault or
+// tell it what to do; on any error nothing has changed.
+func (e *Engine) Publish(ctx context.Context, castID, id, offer string, slots map[string]string) (string, error) {
+	ms, err := parseOffer(offer, slots, "sendonly")
+	if err != nil {
+		return "", err
+	}
+	on, err := e.hold(castID)
+	if err != nil {
+		return "", err
+	}
+	defer e.release(on)
+	c, answer, err := newCaster(ctx, e, id, on, offer, ms)
+	if err != nil {
+		return "", err
+	}
+	e.mu.Lock()
+	if e.closed || e.byID[castID] != on {
+		e.mu.Unlock()
+		c.close()
+		return "", errEnded
+	}
+	e.retire(e.peers[id])
+	if on.caster != nil {
+		e.retire(on.caster)
+	}
+	e.peers[id], on.caster = c, c
+	e.mu.Unlock()
+	e.castChanged(on)
+	return answer, nil
+}
+
+// Watch connects id to the slots of castID and returns the answer to its offer. The cast need not have a caster. A
+// connection that id had before is closed. Errors are as for Publish.
+func (e *Engine) Watch(ctx context.Context, castID, id, offer string, slots map[string]string) (string, error) {
+	ms, err := parseOffer(offer, slots, "recvonly")
+	if err != nil {
+		return "", err
+	}
+	on, err := e.hold(castID)
+	if err != nil {
+		return "", err
+	}
+	defer e.release(on)
+	v, answer, err := newViewer(ctx, e, id, on, offer, ms)
+	if err != nil {
+		return "", err
+	}
+	e.mu.Lock()
+	if e.closed || e.byID[castID] != on {
+		e.mu.Unlock()
+		v.close()
+		return "", errEnded
+	}
+	e.retire(e.peers[id])
+	e.peers[id], on.viewers[id] = v, v
+	e.mu.Unlock()
+	return answer, nil
+}
+
+// Leave closes the connection of id, if it has one.
+func (e *Engine) Leave(id string) {
+	e.mu.Lock()
+	p := e.peers[id]
+	e.retire(p)
+	e.mu.Unlock()
+	if p != nil {
+		e.castChanged(p.base().cast)
+	}
+}
+
+// End closes everybody's connection to castID and forgets it.
+func (e *Engine) End(castID string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if on := e.byID[castID]; on != nil {
+		e.end(on)
+	}
+}
+
+// Close ends all casts, closes the socket and waits for every goroutine of the engine.
+func (e *Engine) Close() {
+	e.mu.Lock()
+	e.closed = true
+	for _, on := range e.byID {
+		e.end(on)
+	}
+	e.mu.Unlock()
+	e.wg.Wait()
+	_ = e.mux.Close()
+	e.notify.close()
+}
+
+// end retires all of on. Called with mu held.
+func (e *Engine) end(on *cast) {
+	delete(e.byID, on.id)
+	if on.caster != nil {
+		e.retire(on.caster)
+	}
+	for _, v := range on.viewers {
+		e.retire(v)
+	}
+}
+
+// hold finds or makes the cast castID and keeps it from being forgotten until release.
+func (e *Engine) hold(castID string) (*cast, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return nil, errClosed
+	}
+	on := e.byID[castID]
+	if on == nil {
+		on = newCast(castID, &e.drops)
+		e.byID[castID] = on
+	}
+	on.held++
+	return on, nil
+}
+
+func (e *Engine) release(on *cast) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	on.held--
+	e.prune(on)
+}
+
+// prune forgets a cast that nobody is in. Called with mu held.
+func (e *Engine) prune(on *cast) {
+	if on.held == 0 && on.caster == nil && len(on.viewers) == 0 && e.byID[on.id] == on {
+		delete(e.byID, on.id)
+	}
+}
+
+// retire takes p out of the maps and closes it on a goroutine of its own, because that takes a while. Called with mu
+// held; p may be nil.
+func (e *Engine) retire(p peer) {
+	if p == nil {
+		return
+	}
+	c := p.base()
+	if e.peers[c.id] == p {
+		delete(e.peers, c.id)
+	}
+	switch p := p.(type) {
+	case *caster:
+		if c.cast.caster == p {
+			c.cast.caster = nil
+		}
+	case *viewer:
+		if c.cast.viewers[c.id] == p {
+			delete(c.cast.viewers, c.id)
+		}
+	}
+	e.prune(c.cast)
+	e.wg.Go(p.close)
+}
+
+// drop retires the connection c if it is still its peer's. It is how a connection ends itself.
+func (e *Engine) drop(c *connection) {
+	e.mu.Lock()
+	p := e.peers[c.id]
+	mine := p != nil && p.base() == c
+	if mine {
+		e.retire(p)
+	}
+	e.mu.Unlock()
+	if mine {
+		e.castChanged(c.cast)
+	}
+}
+
+// casts says whether c is the caster of its cast.
+func (e *Engine) casts(c *caster) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return c.cast.caster == c
+}
+
+// castChanged tells the signal plane what the cast of on's id carries now. It is read when it is told, so the last
+// word is right.
+func (e *Engine) castChanged(on *cast) {
+	e.notify.cast(on.id, func() (bool, map[string]string) {
+		e.mu.Lock()
+		now := e.byID[on.id]
+		e.mu.Unlock()
+		if now == nil {
+			return false, map[string]string{}
+		}
+		return now.state()
+	})
+}
+
+// peerChanged tells the signal plane the state of c, unless the peer has another connection by now.
+func (e *Engine) peerChanged(c *connection, state string) {
+	e.mu.Lock()
+	p := e.peers[c.id]
+	mine := p != nil && p.base() == c
+	e.mu.Unlock()
+	if mine {
+		e.notify.peer(c.id, state)
+	}
+}

@@ -1,0 +1,243 @@
+package sfu
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/pion/rtcp"
+)
+
+func TestEveryViewerGetsTheCastersPackets(t *testing.T) {
+	e, seen := newEngine(t)
+	caster := publish(t, e, "c", "caster")
+	seen.connected(t, "caster")
+	var viewers []*receiver
+	for i := range 3 {
+		viewers = append(viewers, watch(t, e, "c", fmt.Sprint("v", i)))
+	}
+	seen.connected(t, "v0", "v1", "v2")
+	for i := range uint16(20) {
+		caster.send(65530+i, uint32(i)*3000, i == 0)
+	}
+	for n, v := range viewers {
+		ssrc := uint32(0)
+		for i := range uint16(20) {
+			p := v.next()
+			if i == 0 {
+				ssrc = p.SSRC
+			}
+			seq := 65530 + i
+			if p.SequenceNumber != seq || p.Timestamp != uint32(i)*3000 || p.SSRC != ssrc || !p.Marker ||
+				p.Payload[2] != byte(seq>>8) || p.Payload[3] != byte(seq) {
+				t.Fatalf("viewer %d, packet %d: got %v % x", n, i, p.Header, p.Payload)
+			}
+		}
+	}
+	eventually(t, "the cast is live with VP8", func() bool {
+		seen.mu.Lock()
+		defer seen.mu.Unlock()
+		return seen.live["c"] && seen.slots["c"]["screen"] == "video/VP8"
+	})
+	if s := e.Snapshot(); s.Viewers != 3 || s.Live != 1 || s.Packets != 20 {
+		t.Errorf("snapshot says %+v", s)
+	}
+}
+
+func TestManyKeyframeWishesAreOneRequest(t *testing.T) {
+	e, seen := newEngine(t)
+	caster := publish(t, e, "c", "caster")
+	seen.connected(t, "caster")
+	caster.send(1, 0, true)
+	eventually(t, "live", func() bool { return seen.isLive("c") })
+	var viewers []*receiver
+	for i := range 4 {
+		viewers = append(viewers, watch(t, e, "c", fmt.Sprint("v", i)))
+	}
+	seen.connected(t, "v0", "v1", "v2", "v3")
+	caster.send(2, 3000, true)
+	for _, v := range viewers {
+		p := v.next()
+		for range 10 { // every viewer insists
+			if err := v.pc.WriteRTCP([]rtcp.Packet{&rtcp.PictureLossIndication{MediaSSRC: p.SSRC}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	// Four joins spread over more than the gap may be two requests; forty wishes at once are one.
+	asked := e.Snapshot().Asked
+	eventually(t, "the wishes are answered by a request", func() bool { return e.Snapshot().Asked > 0 })
+	caster.send(3, 6000, true)
+	time.Sleep(3 * gateTick) // the loop has had its chance to ask too often
+	if now := e.Snapshot().Asked; now > asked+2 {
+		t.Errorf("40 wishes made %d requests", now-asked)
+	}
+}
+
+func TestViewerThatWaitsForTheCaster(t *testing.T) {
+	e, seen := newEngine(t)
+	v := watch(t, e, "c", "v")
+	seen.connected(t, "v")
+	caster := publish(t, e, "c", "caster")
+	seen.connected(t, "caster")
+	caster.send(7, 0, true)
+	if p := v.next(); p.Payload[3] != 7 {
+		t.Errorf("got % x", p.Payload)
+	}
+}
+
+func TestCastersReloadContinuesTheStream(t *testing.T) {
+	e, seen := newEngine(t)
+	first := publish(t, e, "c", "caster")
+	v := watch(t, e, "c", "v")
+	seen.connected(t, "caster", "v")
+	for i := range uint16(5) {
+		first.send(100+i, uint32(i)*3000, i == 0)
+	}
+	var ssrc, ts uint32
+	for range 5 {
+		p := v.next()
+		ssrc, ts = p.SSRC, p.Timestamp
+	}
+	second := publish(t, e, "c", "caster-again")
+	seen.connected(t, "caster-again")
+	for i := range uint16(5) {
+		second.send(60000+i, 5+uint32(i)*3000, i == 0)
+	}
+	for i := range uint16(5) {
+		p := v.next()
+		if p.SSRC != ssrc || p.SequenceNumber != 105+i || int32(p.Timestamp-ts) <= 0 {
+			t.Fatalf("packet %d after the reload: %v, want SSRC %d, number %d, later than %d", i, p.Header, ssrc, 105+i, ts)
+		}
+		ts = p.Timestamp
+	}
+	if e.Snapshot().Viewers != 1 {
+		t.Error("the viewer's connection did not stay")
+	}
+}
+
+func TestViewersNackIsAnsweredWithTheSamePacket(t *testing.T) {
+	e, seen := newEngine(t)
+	caster := publish(t, e, "c", "caster")
+	v := watch(t, e, "c", "v")
+	seen.connected(t, "caster", "v")
+	for i := range uint16(3) {
+		caster.send(i, uint32(i)*3000, i == 0)
+	}
+	v.next()
+	want := v.next()
+	v.next()
+	if err := v.pc.WriteRTCP([]rtcp.Packet{&rtcp.TransportLayerNack{
+		MediaSSRC: want.SSRC, Nacks: rtcp.NackPairsFromSequenceNumbers([]uint16{want.SequenceNumber}),
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	got := v.next()
+	a, _ := want.Marshal()
+	b, _ := got.Marshal()
+	if string(a) != string(b) {
+		t.Errorf("resent % x, was % x", b, a)
+	}
+}
+
+func TestCasterIsAskedForLostPackets(t *testing.T) {
+	e, seen := newEngine(t)
+	caster := publish(t, e, "c", "caster")
+	seen.connected(t, "caster")
+	for _, seq := range []uint16{1, 2, 3, 5, 6} {
+		caster.send(seq, 0, seq == 1)
+	}
+	deadline := time.After(5 * time.Second)
+	for {
+		select {
+		case p := <-caster.rtcp:
+			n, ok := p.(*rtcp.TransportLayerNack)
+			if !ok {
+				continue
+			}
+			if lost := n.Nacks[0].PacketList(); len(lost) != 1 || lost[0] != 4 {
+				t.Errorf("asked for %v, want 4", lost)
+			}
+			return
+		case <-deadline:
+			t.Fatal("nobody asked for packet 4")
+		}
+	}
+}
+
+func TestLeaveAndEnd(t *testing.T) {
+	e, seen := newEngine(t)
+	caster := publish(t, e, "c", "caster")
+	watch(t, e, "c", "v0")
+	watch(t, e, "c", "v1")
+	seen.connected(t, "caster", "v0", "v1")
+	caster.send(1, 0, true)
+	eventually(t, "live", func() bool { return seen.isLive("c") })
+	e.Leave("v0")
+	e.Leave("nobody")
+	if n := e.Snapshot().Viewers; n != 1 {
+		t.Errorf("%d viewers after one of two left", n)
+	}
+	e.Leave("caster")
+	eventually(t, "not live after the caster left", func() bool { return !seen.isLive("c") })
+	if s := e.Snapshot(); s.Casts != 1 || s.Viewers != 1 {
+		t.Errorf("the viewer did not stay: %+v", s)
+	}
+	e.End("c")
+	if s := e.Snapshot(); s.Casts != 0 || s.Viewers != 0 {
+		t.Errorf("the cast did not end: %+v", s)
+	}
+}
+
+func TestPeerThatNeverConnectsIsForgotten(t *testing.T) {
+	e, seen := newEngine(t)
+	e.patience = 50 * time.Millisecond
+	f := newFar(t)
+	track := publishOffer(t, f)
+	offer, slots := f.offer("screen")
+	_ = track
+	if _, err := e.Publish(context.Background(), "c", "p", offer, slots); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "failed", func() bool { return seen.peer("p") == "failed" })
+	eventually(t, "forgotten", func() bool { return e.Snapshot().Casts == 0 })
+}
+
+func TestRefusals(t *testing.T) {
+	e, _ := newEngine(t)
+	f := newFar(t)
+	publishOffer(t, f)
+	offer, slots := f.offer("screen")
+	for _, c := range []struct {
+		name, offer string
+		slots       map[string]string
+		watch       bool
+		code        string
+	}{
+		{"not SDP", "hello", nil, false, "bad_offer"},
+		{"no slot", offer, nil, false, "bad_offer"},
+		{"slot of another kind", offer, map[string]string{"0": "audio"}, false, "bad_offer"},
+		{"unknown slot", offer, map[string]string{"0": "whiteboard"}, false, "bad_offer"},
+		{"a caster's offer to watch", offer, slots, true, "bad_offer"},
+		{"no ICE", "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:0\r\na=sendonly\r\na=rtpmap:96 VP8/90000\r\n", map[string]string{"0": "screen"}, false, "bad_offer"},
+	} {
+		do := e.Publish
+		if c.watch {
+			do = e.Watch
+		}
+		_, err := do(context.Background(), "c", "p", c.offer, c.slots)
+		var refused *Error
+		if !errors.As(err, &refused) || refused.Code() != c.code {
+			t.Errorf("%s: got %v, want %s", c.name, err, c.code)
+		}
+	}
+	if s := e.Snapshot(); s.Casts != 0 {
+		t.Errorf("refused offers leave %d casts", s.Casts)
+	}
+	e.Close()
+	if _, err := e.Publish(context.Background(), "c", "p", offer, slots); !errors.Is(err, errClosed) {
+		t.Errorf("a closed engine answers %v", err)
+	}
+}
