@@ -1,0 +1,98 @@
+package udp
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"castcode/internal/stunwire"
+)
+
+// ErrAttached: the address has a path already.
+var ErrAttached = errors.New("address is attached already")
+
+// path leads to code in this process instead of the network.
+type path struct {
+	addr    netip.AddrPort
+	udp     *net.UDPAddr
+	deliver func(p []byte)
+}
+
+// Attach opens a path to code in this process that has the address virtual. inject(p) appears on Media() as a
+// datagram from virtual, after the same checks as a real one; it keeps nothing of p and does not block. What
+// Media() sends to virtual goes to deliver and never to the kernel: p is good during the call only, deliver must
+// not block, and several goroutines may be in it. detach ends both; a deliver that has begun may still run.
+// inject and detach may be called from any goroutine, also after the socket was closed.
+//
+// A real datagram from virtual is dropped while it is attached, so choose an address that is nobody else's. The
+// errors are ErrAttached, net.ErrClosed, and one for an address that is none.
+func (s *Socket) Attach(virtual netip.AddrPort, deliver func(p []byte)) (inject func(p []byte), detach func(), err error) {
+	virtual = netip.AddrPortFrom(virtual.Addr().Unmap(), virtual.Port())
+	if !virtual.IsValid() || virtual.Port() == 0 || virtual.Addr().IsUnspecified() || deliver == nil {
+		return nil, nil, errors.New("cannot attach: no address, or nobody to deliver to")
+	}
+	select {
+	case <-s.closing:
+		return nil, nil, net.ErrClosed
+	default:
+	}
+	fresh := &path{addr: virtual, udp: net.UDPAddrFromAddrPort(virtual), deliver: deliver}
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.paths[virtual] != nil {
+		return nil, nil, ErrAttached
+	}
+	s.paths[virtual] = fresh
+	s.attached.Add(1)
+	inject = func(p []byte) { s.inject(fresh, p) }
+	detach = sync.OnceFunc(func() { s.detach(fresh) })
+	return inject, detach, nil
+}
+
+func (s *Socket) detach(p *path) {
+	s.mu.Lock()
+	delete(s.paths, p.addr)
+	s.mu.Unlock()
+	s.attached.Add(-1)
+	s.remotes.forget(p.addr)
+}
+
+// path returns the path that is attached to addr, or nil. Without any path it takes no lock.
+func (s *Socket) path(addr netip.AddrPort) *path {
+	if s.attached.Load() == 0 {
+		return nil
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.paths[addr]
+}
+
+// inject does for a path what sort does for the network. What a relay sends goes to media only: TURN over TURN
+// would let a client chain relays.
+func (s *Socket) inject(from *path, p []byte) {
+	if s.path(from.addr) != from {
+		return // detached
+	}
+	s.counters.injected.Add(1)
+	v := inspect(p)
+	if v.drop == passed && v.kind.forTURN() {
+		v.drop = dropInjected
+	}
+	if v.drop == passed {
+		v.drop = s.remotes.admit(from.addr, v, time.Now())
+	}
+	if v.drop != passed {
+		s.counters.drop(v.drop, v.fault)
+		return
+	}
+	s.counters.kinds[v.kind].Add(1)
+	d := s.take()
+	d.n = copy(d.buf[:stunwire.MaxDatagram], p)
+	d.from = from.udp
+	if !s.media.put(d) {
+		s.give(d)
+	}
+}

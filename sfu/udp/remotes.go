@@ -1,0 +1,138 @@
+package udp
+
+import (
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	maxRTPSources  = 32
+	maxRTCPSources = 16
+	// maxHandshake bytes of DTLS handshake within handshakeWindow: a handshake needs about 5 KiB, resends
+	// and all 20, and the library holds what it cannot assemble yet.
+	maxHandshake    = 64 << 10
+	handshakeWindow = time.Minute
+
+	// remoteLife: browsers check consent every 5 s and the ICE agent gives up after 30 s without it.
+	remoteLife  = time.Minute
+	sweepEvery  = 10 * time.Second
+	maxRemotes  = 16384
+	evictSample = 8
+)
+
+// remote is what the books say about one sender of media.
+type remote struct {
+	checked   time.Time // its newest authenticated check
+	window    time.Time // when the handshake window began
+	handshake int       // bytes in that window
+	rtp, rtcp []uint32  // SSRCs that it has used, at most maxRTPSources and maxRTCPSources
+}
+
+// admitSource says whether id is among known, and adds it while there is room.
+func admitSource(known *[]uint32, id uint32, room int) bool {
+	if slices.Contains(*known, id) {
+		return true
+	}
+	if len(*known) >= room {
+		return false
+	}
+	*known = append(*known, id)
+	return true
+}
+
+// remotes are the addresses whose connectivity check an ICE agent has answered: the agent answers only checks
+// with good MESSAGE-INTEGRITY, so nobody gets into the books without having seen an offer's answer. Others may
+// send checks and nothing else. This also bounds what the SRTP and DTLS libraries keep per SSRC and per fragment
+// before they have authenticated anything.
+type remotes struct {
+	mu     sync.Mutex
+	byAddr map[netip.AddrPort]*remote
+	swept  time.Time
+}
+
+// checked notes that the check of addr was answered with success.
+func (r *remotes) checked(addr netip.AddrPort, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if known := r.byAddr[addr]; known != nil {
+		known.checked = now
+		return
+	}
+	if now.Sub(r.swept) >= sweepEvery {
+		r.swept = now
+		for other, known := range r.byAddr {
+			if now.Sub(known.checked) > remoteLife {
+				delete(r.byAddr, other)
+			}
+		}
+	}
+	if len(r.byAddr) >= maxRemotes {
+		r.evict()
+	}
+	r.byAddr[addr] = &remote{checked: now}
+}
+
+// evict forgets the longest silent one of a few. The caller holds mu.
+func (r *remotes) evict() {
+	var oldest netip.AddrPort
+	var since time.Time
+	looked := 0
+	for addr, known := range r.byAddr {
+		if looked == 0 || known.checked.Before(since) {
+			oldest, since = addr, known.checked
+		}
+		if looked++; looked == evictSample {
+			break
+		}
+	}
+	delete(r.byAddr, oldest)
+}
+
+// forget removes addr, whose path was detached.
+func (r *remotes) forget(addr netip.AddrPort) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.byAddr, addr)
+}
+
+func (r *remotes) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.byAddr)
+}
+
+// admit says whether addr may send what the guard let pass as v. Checks always may.
+func (r *remotes) admit(addr netip.AddrPort, v verdict, now time.Time) drop {
+	if v.kind == kindCheck {
+		return passed
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	known := r.byAddr[addr]
+	if known == nil {
+		return dropUnknown
+	}
+	switch v.kind {
+	case kindRTP:
+		if !admitSource(&known.rtp, v.ssrc, maxRTPSources) {
+			return dropSSRC
+		}
+	case kindRTCP:
+		if !admitSource(&known.rtcp, v.ssrc, maxRTCPSources) {
+			return dropSSRC
+		}
+	case kindDTLS:
+		if v.handshake == 0 {
+			break
+		}
+		if now.Sub(known.window) > handshakeWindow {
+			known.window, known.handshake = now, 0
+		}
+		if known.handshake += v.handshake; known.handshake > maxHandshake {
+			return dropHandshake
+		}
+	}
+	return passed
+}

@@ -1,0 +1,251 @@
+package udp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"castcode/internal/stunwire"
+)
+
+const (
+	mediaQueue = 4096 // datagrams; 4 s of one caster, or some ms of all
+	turnQueue  = 512
+
+	// kernelBuffer in bytes, for a key frame of every caster at once. The kernel may give less.
+	kernelBuffer = 4 << 20
+
+	maxAddresses = 4096 // cached net.UDPAddr values
+	maxPause     = 100 * time.Millisecond
+	loudRun      = 8 // so many read errors in a row are worth a line in the log
+)
+
+// Socket is the one media socket. Its methods may be called from any goroutine.
+type Socket struct {
+	// fixed
+	conn        *net.UDPConn
+	local       *net.UDPAddr
+	log         *slog.Logger
+	media, turn *half
+	closing     chan struct{}
+	finished    chan struct{} // the reader has returned
+
+	remotes  remotes
+	counters counters
+	pool     sync.Pool // of *datagram
+	attached atomic.Int32
+
+	// owned by the reader
+	addresses map[netip.AddrPort]*net.UDPAddr
+
+	closeOnce sync.Once
+	closeErr  error
+
+	mu    sync.RWMutex
+	paths map[netip.AddrPort]*path // guarded by mu
+}
+
+// datagram is one packet on its way from the reader, or from a path, to ReadFrom.
+type datagram struct {
+	from *net.UDPAddr // shared and never changed
+	n    int
+	// One byte more than is allowed, so that a longer datagram shows.
+	buf [stunwire.MaxDatagram + 1]byte
+}
+
+// Listen opens the socket and starts its reader. The zero address and :: take IPv4 and IPv6, where the machine
+// has both; 0.0.0.0 takes IPv4 only. Port 0 lets the kernel choose. log may be nil.
+func Listen(addr netip.AddrPort, log *slog.Logger) (*Socket, error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	network, bind := "udp", &net.UDPAddr{Port: int(addr.Port())}
+	if ip := addr.Addr().Unmap(); ip.IsValid() && ip != netip.IPv6Unspecified() {
+		bind = net.UDPAddrFromAddrPort(netip.AddrPortFrom(ip, addr.Port()))
+		if ip.Is4() {
+			network = "udp4"
+		} else {
+			network = "udp6"
+		}
+	}
+	conn, err := net.ListenUDP(network, bind)
+	if err != nil {
+		return nil, fmt.Errorf("media socket: %w", err)
+	}
+	local, ok := conn.LocalAddr().(*net.UDPAddr)
+	if !ok {
+		conn.Close()
+		return nil, fmt.Errorf("media socket: local address is a %T", conn.LocalAddr())
+	}
+	s := &Socket{
+		conn: conn, local: local, log: log,
+		closing: make(chan struct{}), finished: make(chan struct{}),
+		remotes:   remotes{byAddr: make(map[netip.AddrPort]*remote)},
+		pool:      sync.Pool{New: func() any { return new(datagram) }},
+		addresses: make(map[netip.AddrPort]*net.UDPAddr),
+		paths:     make(map[netip.AddrPort]*path),
+	}
+	s.media = &half{socket: s, queue: make(chan *datagram, mediaQueue), done: make(chan struct{}), full: dropMediaQueue, gone: dropMediaClosed}
+	s.turn = &half{socket: s, queue: make(chan *datagram, turnQueue), done: make(chan struct{}), full: dropTURNQueue, gone: dropTURNClosed}
+	if err := errors.Join(conn.SetReadBuffer(kernelBuffer), conn.SetWriteBuffer(kernelBuffer)); err != nil {
+		log.Warn("media socket keeps small kernel buffers", "err", err)
+	}
+	go s.read()
+	return s, nil
+}
+
+// Media returns the end for the ICE agents: connectivity checks, DTLS, SRTP and SRTCP of authenticated peers. It
+// is the same value at every call. ReadFrom returns only net.ErrClosed as an error; WriteTo swallows and counts
+// what the kernel refuses. Deadlines are not supported: setting one returns os.ErrNoDeadline. Closing it does
+// not close the socket.
+func (s *Socket) Media() net.PacketConn { return s.media }
+
+// TURN returns the end for the TURN server: STUN other than connectivity checks, and ChannelData. Otherwise it
+// is like Media.
+func (s *Socket) TURN() net.PacketConn { return s.turn }
+
+// LocalAddr is the address that the socket is bound to.
+func (s *Socket) LocalAddr() *net.UDPAddr { return s.local }
+
+// Counts returns what happened so far.
+func (s *Socket) Counts() Counts {
+	n := s.counters.snapshot()
+	n.Remotes = s.remotes.count()
+	n.Paths = int(s.attached.Load())
+	return n
+}
+
+// Close closes the socket and both ends, and waits for the reader. Attached paths stay until they are detached,
+// but nothing passes through them any more.
+func (s *Socket) Close() error {
+	s.closeOnce.Do(func() {
+		close(s.closing)
+		s.closeErr = s.conn.Close()
+		s.media.Close()
+		s.turn.Close()
+	})
+	<-s.finished
+	return s.closeErr
+}
+
+// read is the reader. It returns when the socket is closed and at nothing else: ECONNREFUSED and its kin, which
+// an ICMP message can cause, mean one datagram.
+func (s *Socket) read() {
+	defer close(s.finished)
+	run := 0 // errors in a row
+	d := s.take()
+	for {
+		n, from, err := s.conn.ReadFromUDPAddrPort(d.buf[:])
+		if err != nil {
+			select {
+			case <-s.closing:
+				return
+			default:
+			}
+			s.counters.readErrors.Add(1)
+			if run++; !s.rest(run, err) {
+				return
+			}
+			continue
+		}
+		run = 0
+		s.counters.received.Add(1)
+		s.counters.receivedBytes.Add(uint64(n))
+		d.n = n
+		if s.sort(d, netip.AddrPortFrom(from.Addr().Unmap(), from.Port())) {
+			d = s.take()
+		}
+	}
+}
+
+// rest waits after a read error, longer when it follows others, so that a socket which only fails does not take a
+// processor. run is how many came in a row; the first is not waited for. It returns false when the socket closes.
+func (s *Socket) rest(run int, err error) bool {
+	if run == 1 {
+		return true
+	}
+	if run == loudRun {
+		s.log.Warn("media socket cannot read", "err", err)
+	}
+	timer := time.NewTimer(min(time.Millisecond<<min(run, 10), maxPause))
+	defer timer.Stop()
+	select {
+	case <-s.closing:
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// sort sends a received datagram on its way and says whether it was taken.
+func (s *Socket) sort(d *datagram, from netip.AddrPort) bool {
+	v := inspect(d.buf[:d.n])
+	if v.drop != passed {
+		s.counters.drop(v.drop, v.fault)
+		return false
+	}
+	if s.path(from) != nil {
+		s.counters.drop(dropSpoofed, stunwire.OK)
+		return false
+	}
+	to := s.turn
+	if !v.kind.forTURN() {
+		to = s.media
+		if reason := s.remotes.admit(from, v, time.Now()); reason != passed {
+			s.counters.drop(reason, stunwire.OK)
+			return false
+		}
+	}
+	s.counters.kinds[v.kind].Add(1)
+	d.from = s.address(from)
+	return to.put(d)
+}
+
+// address gives the form that net.PacketConn wants, without an allocation per datagram. Only the reader calls it.
+func (s *Socket) address(from netip.AddrPort) *net.UDPAddr {
+	if known := s.addresses[from]; known != nil {
+		return known
+	}
+	if len(s.addresses) >= maxAddresses {
+		clear(s.addresses)
+	}
+	fresh := net.UDPAddrFromAddrPort(from)
+	s.addresses[from] = fresh
+	return fresh
+}
+
+// send hands p to the kernel. A datagram that the kernel does not take now (ENOBUFS, ECONNREFUSED, EPERM,
+// ENETUNREACH, EMSGSIZE ...) is lost like one that the network drops; the only error is net.ErrClosed.
+func (s *Socket) send(p []byte, to netip.AddrPort) (int, error) {
+	if _, err := s.conn.WriteToUDPAddrPort(p, to); err != nil {
+		select {
+		case <-s.closing:
+			return 0, net.ErrClosed
+		default:
+		}
+		s.counters.sendErrors.Add(1)
+		if s.log.Enabled(context.Background(), slog.LevelDebug) {
+			s.log.Debug("media socket cannot send", "err", errors.Unwrap(err))
+		}
+		return len(p), nil
+	}
+	s.counters.sent.Add(1)
+	s.counters.sentBytes.Add(uint64(len(p)))
+	return len(p), nil
+}
+
+func (s *Socket) take() *datagram {
+	d, _ := s.pool.Get().(*datagram)
+	return d
+}
+
+func (s *Socket) give(d *datagram) {
+	d.from = nil
+	s.pool.Put(d)
+}
