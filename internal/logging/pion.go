@@ -28,8 +28,8 @@ const (
 
 // Pion is pion's logging.LoggerFactory over slog. Its lines are message "pion" with scope and text.
 //
-// Error and Warn are warnings here (what pion calls an error concerns one peer), Info and Debug are debug. At
-// every level the text is stripped: a format's arguments stay only when they are numbers, durations or network
+// Error is a warning here (what pion calls an error concerns one peer), Warn, Info and Debug are debug: pion warns
+// whenever a peer leaves. At every level the text is stripped: a format's arguments stay only when they are numbers, durations or network
 // addresses, since pion prints user names, ufrags and candidates among them; a ready text is cut where such a
 // part could begin. At most five lines of one kind pass in a minute; the next one that passes says how many did
 // not.
@@ -161,7 +161,7 @@ func (l pionLogger) Debug(msg string)             { l.write(slog.LevelDebug, fal
 func (l pionLogger) Debugf(f string, args ...any) { l.write(slog.LevelDebug, true, f, args) }
 func (l pionLogger) Info(msg string)              { l.write(slog.LevelDebug, false, msg, nil) }
 func (l pionLogger) Infof(f string, args ...any)  { l.write(slog.LevelDebug, true, f, args) }
-func (l pionLogger) Warn(msg string)              { l.write(slog.LevelWarn, false, msg, nil) }
-func (l pionLogger) Warnf(f string, args ...any)  { l.write(slog.LevelWarn, true, f, args) }
+func (l pionLogger) Warn(msg string)              { l.write(slog.LevelDebug, false, msg, nil) }
+func (l pionLogger) Warnf(f string, args ...any)  { l.write(slog.LevelDebug, true, f, args) }
 func (l pionLogger) Error(msg string)             { l.write(slog.LevelWarn, false, msg, nil) }
 func (l pionLogger) Errorf(f string, args ...any) { l.write(slog.LevelWarn, true, f, args) }

@@ -60,7 +60,7 @@ func TestPionLevels(t *testing.T) {
 	log.Errorf("j")
 	want := []string{
 		"DEBUG-4 ice a", "DEBUG-4 ice b", "DEBUG ice c", "DEBUG ice d", "DEBUG ice e", "DEBUG ice f",
-		"WARN ice g", "WARN ice h", "WARN ice i", "WARN ice j",
+		"DEBUG ice g", "DEBUG ice h", "WARN ice i", "WARN ice j",
 	}
 	if got := texts(t, out); fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got  %q\nwant %q", got, want)
@@ -98,10 +98,10 @@ func TestPionIsRateLimited(t *testing.T) {
 	p, out, pass := pionUnderTest(slog.LevelInfo)
 	log := p.NewLogger("srtp")
 	for i := range 1000 {
-		log.Warnf("failed to decrypt %d", i)
+		log.Errorf("failed to decrypt %d", i)
 		log.Debugf("not even counted %d", i)
 	}
-	p.NewLogger("ice").Warnf("failed to decrypt %d", 1) // another scope has its own budget
+	p.NewLogger("ice").Errorf("failed to decrypt %d", 1) // another scope has its own budget
 	if got := texts(t, out); len(got) != pionBurst+1 {
 		t.Fatalf("%d lines: %q", len(got), got)
 	}
@@ -110,8 +110,8 @@ func TestPionIsRateLimited(t *testing.T) {
 	}
 	out.Reset()
 	pass(pionWindow)
-	log.Warnf("failed to decrypt %d", 2000)
-	log.Warnf("failed to decrypt %d", 2001)
+	log.Errorf("failed to decrypt %d", 2000)
+	log.Errorf("failed to decrypt %d", 2001)
 	want := []string{"WARN srtp failed to decrypt 2000 (995)", "WARN srtp failed to decrypt 2001"}
 	if got := texts(t, out); fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got %q, want %q", got, want)
@@ -123,7 +123,7 @@ func TestPionMemoryIsBounded(t *testing.T) {
 	log := p.NewLogger("x")
 	for i := range 5000 {
 		// Formats that differ, as a library could make them out of packets.
-		log.Warnf(strings.Repeat("a", i+1))
+		log.Errorf(strings.Repeat("a", i+1))
 	}
 	if got := len(p.kinds); got > pionKinds+1 {
 		t.Errorf("%d kinds are remembered", got)
@@ -140,7 +140,7 @@ func TestPionFromManyGoroutines(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			for range 100 {
-				log.Warn("same")
+				log.Error("same")
 			}
 		})
 	}
