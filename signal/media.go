@@ -4,8 +4,13 @@ import "context"
 
 // Media is the media plane as the Hub sees it: four verbs, plain arguments. The Hub calls it without holding
 // any of its locks, from the goroutine of the session that asked, so a call may take as long as making an SDP
-// answer takes. An error that implements Coded reaches the client with its code; any other one becomes
-// "internal".
+// answer takes. An error that implements Coded with bad_offer, codec_unsupported, server_busy, not_live, bad_state
+// or draining reaches the client with its code; any other one becomes "internal" and is logged, so its text must
+// quote nothing of the offer.
+//
+// For one peer the calls do not overlap, but Leave and End may be called while a Publish or Watch is under way;
+// if that loses the peer its place, Leave follows. After an End no call names that cast, except for an End after
+// a Publish or Watch that was under way.
 type Media interface {
 	// Publish makes peer the caster of cast: it takes the peer's only offer and gives the only answer. slots
 	// says what each m-line carries: its mid to "screen", "camera" or "audio". A caster that cast has already

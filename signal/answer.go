@@ -1,0 +1,141 @@
+package signal
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// head starts every message to a client. Re is the id of the request that it answers, 0 for none.
+type head struct {
+	Type string `json:"type"`
+	Re   uint64 `json:"re,omitempty"`
+}
+
+type (
+	iceState struct {
+		Servers []ICEServer `json:"servers"`
+		TTL     int         `json:"ttl"` // seconds
+	}
+	welcomeMessage struct {
+		head
+		Version int      `json:"version"`
+		Peer    string   `json:"peer"`
+		Resume  string   `json:"resume"`
+		Resumed bool     `json:"resumed"`
+		Role    role     `json:"role"`
+		Bound   bool     `json:"bound"`
+		ICE     iceState `json:"ice"`
+	}
+	iceMessage struct {
+		head
+		iceState
+	}
+	openedMessage struct {
+		head
+		Name    string `json:"name"`
+		Ticket  string `json:"ticket"`
+		Code    string `json:"code"`
+		Expires int64  `json:"expires"` // milliseconds
+	}
+	codeMessage struct {
+		head
+		Code    string `json:"code"`
+		Expires int64  `json:"expires"` // milliseconds
+	}
+	foundMessage struct {
+		head
+		Kind string `json:"kind"`
+		Name string `json:"name"`
+		Live *bool  `json:"live,omitempty"`
+	}
+	createdMessage struct {
+		head
+		Room   roomState `json:"room"`
+		Ticket string    `json:"ticket"`
+	}
+	addedMessage struct {
+		head
+		Peer string `json:"peer"`
+		Name string `json:"name"`
+	}
+	joinedMessage struct {
+		head
+		Room   roomState `json:"room"`
+		Ticket string    `json:"ticket"`
+		Answer string    `json:"answer,omitempty"`
+	}
+	// roomMessage is both "room" and "bound".
+	roomMessage struct {
+		head
+		Room roomState `json:"room"`
+	}
+	// answerMessage is both "published" and "watching".
+	answerMessage struct {
+		head
+		Answer string `json:"answer"`
+	}
+	mediaMessage struct {
+		head
+		State string `json:"state"`
+	}
+	endedMessage struct {
+		head
+		Reason string `json:"reason"`
+	}
+	drainingMessage struct {
+		head
+		Within int64 `json:"within"` // milliseconds
+	}
+	errorMessage struct {
+		head
+		Code   string `json:"code"`
+		Tries  *int   `json:"tries,omitempty"`
+		Wait   int    `json:"wait,omitempty"` // seconds
+		Reason string `json:"reason,omitempty"`
+	}
+)
+
+// Reasons of "ended".
+const (
+	endedOnPurpose = "ended"
+	endedGone      = "gone"
+	endedRemoved   = "removed"
+	endedReplaced  = "replaced"
+)
+
+// roomState is a room as a member sees it.
+type roomState struct {
+	ID       string            `json:"id"`
+	Name     string            `json:"name"`
+	Code     string            `json:"code,omitempty"` // caster only
+	State    string            `json:"state"`
+	Slots    map[string]string `json:"slots"`
+	Viewers  int               `json:"viewers"`
+	Displays int               `json:"displays"`
+	Capacity int               `json:"capacity"`         // 0: no cap
+	Members  []memberState     `json:"members,omitzero"` // caster only
+}
+
+type memberState struct {
+	Peer  string `json:"peer"`
+	Role  role   `json:"role"`
+	Name  string `json:"name"`
+	State string `json:"state"`
+}
+
+// encode makes the frame of a message.
+func encode(message any) []byte {
+	frame, err := json.Marshal(message)
+	if err != nil {
+		panic(err) // messages are structs of strings, numbers, bools and maps of strings: they always marshal
+	}
+	return frame
+}
+
+func errorFrame(re uint64, e *Error) []byte {
+	return encode(errorMessage{
+		head: head{"error", re}, Code: e.code, Tries: e.tries, Wait: seconds(e.wait), Reason: e.reason,
+	})
+}
+
+func milliseconds(d time.Duration) int64 { return max(0, d.Milliseconds()) }

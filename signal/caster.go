@@ -1,0 +1,173 @@
+package signal
+
+import (
+	"context"
+	"time"
+)
+
+// create makes the session the caster of a room: a new one, or one that its ticket (or with --open its name)
+// stands for. With a code the display of that code is bound at once.
+func (h *Hub) create(t *turn, m *createRequest) *Error {
+	if m.Room != "" && !h.cfg.Open {
+		return refuse(CodeBadMessage, "this server has no names of rooms")
+	}
+	s, now := t.session, time.Now()
+	tk := ticket{Name: m.Room}
+	if m.Ticket != "" {
+		var ok bool
+		if tk, ok = h.tickets.verify(m.Ticket, casterTicket, now); !ok {
+			return refuse(CodeAuth, "ticket bad or expired")
+		}
+	}
+	r, refused := h.roomToTake(tk)
+	if refused != nil {
+		return refused
+	}
+	var shown *Session
+	if m.Code != "" {
+		found, refused := h.find(t, m.Code, onlyDisplay)
+		if refused != nil {
+			return refused
+		}
+		if r != nil && r.full(0) {
+			return refuse(CodeRoomFull, "")
+		}
+		shown = found.display
+	}
+	if refused := h.mayIssue(t, r == nil && len(h.rooms) >= h.bounds.rooms); refused != nil {
+		return refused
+	}
+	if r == nil {
+		r = h.newRoom(tk.Room, tk.Name, tk.Code)
+	} else {
+		h.dismissCaster(t, r)
+	}
+	s.role = roleCaster
+	p := r.place(s, roleCaster)
+	h.touch(r)
+	if shown != nil {
+		h.bind(shown, r)
+	}
+	p.seen = r.version
+	proof := ticket{Kind: casterTicket, Room: r.id, Code: r.code, Name: r.name}
+	t.answer(createdMessage{t.head("created"), p.view(), h.tickets.sign(proof, now, casterTicketLife)})
+	return nil
+}
+
+// roomToTake finds the room that a ticket or a name stands for; nil when there is none and it can be made. A
+// ticket is its room's for as long as it is good; a name is anybody's while nobody casts under it.
+func (h *Hub) roomToTake(tk ticket) (*Room, *Error) {
+	if r := h.rooms[tk.Room]; r != nil {
+		return r, nil
+	}
+	r := h.names[nameKey(tk.Name)]
+	if r != nil && r.caster.session.sock != nil {
+		return nil, refuse(CodeAlreadyCasting, "")
+	}
+	return r, nil
+}
+
+// dismissCaster makes the place of a room's caster free for another page of the same person.
+func (h *Hub) dismissCaster(t *turn, r *Room) {
+	old := r.caster.session
+	old.push(endedMessage{head{"ended", 0}, endedReplaced})
+	old.role, old.seat = roleIdle, nil
+	h.leaveMedia(&t.outside, old)
+	r.lost, r.frozen = true, false
+}
+
+// publish hands the caster's offer to the media plane. When that fails the room is as it was.
+func (h *Hub) publish(t *turn, m *publishRequest) *Error {
+	p := t.session.seat
+	t.then = func(ctx context.Context) *Error {
+		s, cast := p.session, p.room.cast
+		answer, refused := h.askMedia(s, func() (string, error) {
+			return h.cfg.Media.Publish(ctx, cast, s.peer, m.Offer, m.Slots)
+		})
+		if refused != nil {
+			return refused
+		}
+		h.section(func() {
+			if s.seat != p {
+				refused = refuse(CodeBadState, "the room is no longer yours")
+				h.undo(t, p)
+				return
+			}
+			if p.room.lost {
+				p.room.lost = false
+				h.touch(p.room)
+			}
+			t.answer(answerMessage{t.head("published"), answer})
+		})
+		return refused
+	}
+	return nil
+}
+
+// undo takes back a connection that the media plane made for a seat which was lost meanwhile.
+func (h *Hub) undo(t *turn, p *seat) {
+	h.leaveMedia(&t.outside, p.session)
+	if p.room.ended {
+		h.endMedia(&t.outside, p.room.cast, nil) // Publish and Watch may have begun the cast anew
+	}
+}
+
+// status tells the members that the picture stands still on purpose.
+func (h *Hub) status(t *turn, m *statusRequest) *Error {
+	r := t.session.seat.room
+	if r.frozen != *m.Frozen {
+		r.frozen = *m.Frozen
+		h.touch(r)
+	}
+	t.ok()
+	return nil
+}
+
+// addDisplay binds one more display.
+func (h *Hub) addDisplay(t *turn, m *addRequest) *Error {
+	r := t.session.seat.room
+	if h.draining {
+		return errDraining()
+	}
+	found, refused := h.find(t, m.Code, onlyDisplay)
+	if refused != nil {
+		return refused
+	}
+	if r.full(0) {
+		return refuse(CodeRoomFull, "")
+	}
+	h.bind(found.display, r)
+	t.answer(addedMessage{t.head("added"), found.display.peer, found.display.shownName()})
+	return nil
+}
+
+// remove sends a viewer or display away. A viewer's ticket is void from then on.
+func (h *Hub) remove(t *turn, m *removeRequest) *Error {
+	r := t.session.seat.room
+	s := h.sessions[m.Peer]
+	if s == nil || s.seat == nil || s.seat.room != r || s.seat.role == roleCaster || s.seat.pending {
+		return refuse(CodePeerUnknown, "not in this room")
+	}
+	p := s.seat
+	h.vacate(&t.outside, s)
+	s.push(endedMessage{head{"ended", 0}, endedRemoved})
+	if p.role == roleDisplay {
+		h.newDisplayCode(s)
+		h.showCode(s)
+	} else {
+		s.role = roleIdle
+		if len(r.barred) >= maxBarred {
+			clear(r.barred)
+		}
+		r.barred[p.holder] = true
+	}
+	t.ok()
+	return nil
+}
+
+// endByCaster ends the room on purpose.
+func (h *Hub) endByCaster(t *turn) *Error {
+	h.endRoom(&t.outside, t.session.seat.room, endedOnPurpose)
+	t.ok()
+	return nil
+}

@@ -1,0 +1,112 @@
+package signal
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"time"
+)
+
+const (
+	minKey          = 32 // bytes
+	defaultCapacity = 500
+)
+
+// Config is what a Hub is made of. Media and Key are needed, the rest has defaults.
+type Config struct {
+	// Media is the media plane.
+	Media Media
+	// ICE makes the servers that peer is told, and for how long their credentials admit a new connection. host is
+	// the name or address by which the client reached us, without a port. nil: none. It is called without locks.
+	ICE func(peer, host string) (servers []ICEServer, ttl time.Duration)
+	// Key is at least 32 random bytes that outlive the process, so that tickets do too.
+	Key []byte
+	// Capacity is how many viewers and displays a room takes. 0 means 500, -1 no cap (rooms then say 0).
+	Capacity int
+	// Origins are admitted beside the page's own server, as https://host or https://host:port.
+	Origins []string
+	// Open lets rooms be created and joined by name, and admits sockets without Origin.
+	Open bool
+	// ClientAddr is where a request comes from; wrong codes are counted by it. nil: RemoteAddr.
+	ClientAddr func(*http.Request) netip.Addr
+	// External is how the browser sees us: "http" or "https", and host or host:port. nil: from r.TLS and r.Host.
+	External func(*http.Request) (scheme, hostport string)
+	// Log gets a line for rooms that begin and end and for faults. nil: slog.Default().
+	Log *slog.Logger
+}
+
+// timing is the clock of the protocol. Tests shorten it.
+type timing struct {
+	hello    time.Duration // first message
+	silence  time.Duration // a socket is given up
+	ping     time.Duration
+	write    time.Duration
+	linger   time.Duration // how long we wait for the other half of a close
+	grace    time.Duration // a session outlives its socket
+	gather   time.Duration // between two room snapshots
+	renew    time.Duration // life of a display's code
+	previous time.Duration // how long the one before stays good
+	media    time.Duration // Publish and Watch
+	queue    int           // messages
+}
+
+// protocolTiming are the numbers of docs/protocol.md.
+var protocolTiming = timing{
+	hello: 10 * time.Second, silence: 45 * time.Second, ping: 15 * time.Second, write: 5 * time.Second,
+	linger: time.Second, grace: 60 * time.Second, gather: 200 * time.Millisecond, renew: 10 * time.Minute,
+	previous: 60 * time.Second, media: 10 * time.Second, queue: 256,
+}
+
+// bounds are limits of the whole server; beyond them stands server_busy. Tests lower them.
+type bounds struct {
+	sockets  int // refused before the upgrade
+	sessions int
+	rooms    int
+	displays int // that show a code: more of them make six digits easier to hit
+}
+
+var serverBounds = bounds{sockets: 12_000, sessions: 10_000, rooms: 2_000, displays: 2_000}
+
+// complete checks c and fills in defaults.
+func (c Config) complete() (Config, error) {
+	switch {
+	case c.Media == nil:
+		return c, errors.New("signal: no media plane")
+	case len(c.Key) < minKey:
+		return c, fmt.Errorf("signal: the key has %d bytes, needs %d", len(c.Key), minKey)
+	case c.Capacity < -1:
+		return c, fmt.Errorf("signal: capacity %d; use a number, 0 for %d or -1 for no cap", c.Capacity, defaultCapacity)
+	case c.Capacity == 0:
+		c.Capacity = defaultCapacity
+	}
+	if c.ICE == nil {
+		c.ICE = func(string, string) ([]ICEServer, time.Duration) { return nil, 0 }
+	}
+	if c.ClientAddr == nil {
+		c.ClientAddr = remoteAddr
+	}
+	if c.External == nil {
+		c.External = asReached
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	return c, nil
+}
+
+func remoteAddr(r *http.Request) netip.Addr {
+	at, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{} // no TCP connection; such requests share one limit
+	}
+	return at.Addr()
+}
+
+func asReached(r *http.Request) (scheme, hostport string) {
+	if r.TLS != nil {
+		return "https", r.Host
+	}
+	return "http", r.Host
+}

@@ -1,0 +1,120 @@
+package signal
+
+import (
+	"errors"
+	"math"
+	"time"
+	"unicode"
+)
+
+// The stable error codes of docs/protocol.md. Pages choose their texts by them.
+const (
+	CodeBadMessage       = "bad_message"
+	CodeBadState         = "bad_state"
+	CodeVersion          = "version"
+	CodeAuth             = "auth"
+	CodeFormat           = "code_format"
+	CodeUnknown          = "code_unknown"
+	CodeLimited          = "code_limited"
+	CodeRoomFull         = "room_full"
+	CodeNotLive          = "not_live"
+	CodeAlreadyCasting   = "already_casting"
+	CodeDisplayGone      = "display_gone"
+	CodePeerUnknown      = "peer_unknown"
+	CodeBadOffer         = "bad_offer"
+	CodeCodecUnsupported = "codec_unsupported"
+	CodeRateLimited      = "rate_limited"
+	CodeServerBusy       = "server_busy"
+	CodeDraining         = "draining"
+	CodeInternal         = "internal"
+)
+
+// Close codes beside those of RFC 6455 section 7.4.1; 4000 to 4999 are for private use (section 7.4.2).
+const (
+	closeReplaced = 4409 // the session was resumed on another socket
+	closeVersion  = 4426 // the client speaks another version
+)
+
+// Error is a refusal: a stable code for the client, and what comes with it. It is the only kind of error that
+// this package answers with.
+type Error struct {
+	code   string
+	reason string
+	tries  *int          // wrong codes left, code_unknown only
+	wait   time.Duration // sent in whole seconds, rounded up
+}
+
+// Error implements error.
+func (e *Error) Error() string {
+	if e.reason == "" {
+		return e.code
+	}
+	return e.code + ": " + e.reason
+}
+
+// Code is one of the Code constants.
+func (e *Error) Code() string { return e.code }
+
+// Reason is in English, for people who debug; it may be empty.
+func (e *Error) Reason() string { return e.reason }
+
+func refuse(code, reason string) *Error { return &Error{code: code, reason: reason} }
+
+func refuseFor(code, reason string, wait time.Duration) *Error {
+	return &Error{code: code, reason: reason, wait: wait}
+}
+
+// seconds rounds d up, so that a client which waits that long is not refused again.
+func seconds(d time.Duration) int {
+	if d <= 0 {
+		return 0
+	}
+	return int(math.Ceil(d.Seconds()))
+}
+
+// mediaCodes are the codes that the media plane may answer with; others would tell the client something untrue
+// about signaling and become internal.
+var mediaCodes = map[string]bool{
+	CodeBadOffer: true, CodeCodecUnsupported: true, CodeServerBusy: true, CodeNotLive: true, CodeBadState: true,
+	CodeDraining: true,
+}
+
+// mediaBusyWait is what a client is told to wait when the media plane is full: a connection attempt that fails
+// gives its place back after the handshake's 15 s, most do much earlier.
+const mediaBusyWait = 5 * time.Second
+
+// maxReason keeps the answer to a hostile offer small, in runes.
+const maxReason = 200
+
+func asCoded(err error) (coded Coded, ok bool) {
+	ok = errors.As(err, &coded)
+	return coded, ok
+}
+
+// fromMedia turns an error of the media plane into the answer to the client; ok is false when its code is none
+// of those that the media plane may use.
+func fromMedia(err Coded) (refusal *Error, ok bool) {
+	if !mediaCodes[err.Code()] {
+		return nil, false
+	}
+	refusal = refuse(err.Code(), plain(err.Reason()))
+	if err.Code() == CodeServerBusy {
+		refusal.wait = mediaBusyWait
+	}
+	return refusal, true
+}
+
+// plain makes text that may quote a client safe for a log line and a terminal: short and printable.
+func plain(text string) string {
+	out := make([]rune, 0, min(len(text), maxReason))
+	for _, r := range text {
+		if len(out) == maxReason {
+			break
+		}
+		if !unicode.IsPrint(r) {
+			r = ' '
+		}
+		out = append(out, r)
+	}
+	return string(out)
+}

@@ -1,0 +1,257 @@
+package signal
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// Codes that one address may cause to be made: opening displays and rooms over and over would use them up, for
+// none comes back within 24 h. Far above what a building full of displays behind one address does.
+const (
+	issuesPerMinute = 60
+	issueBurst      = 1000
+)
+
+// Hub is the control plane: all sessions, rooms, displays and codes of this process. It is an http.Handler, the
+// WebSocket door. All methods may be called from any goroutine.
+type Hub struct {
+	// fixed
+	cfg      Config
+	origins  origins
+	tickets  tickets
+	timing   timing
+	bounds   bounds
+	upgrader websocket.Upgrader
+	tally    *tally
+	ctx      context.Context // ends with Close
+	cancel   context.CancelFunc
+	running  sync.WaitGroup // sockets and timers that are at work; Add only under mu while not closed
+
+	mu sync.Mutex
+	// guarded by mu
+	closed   bool
+	draining bool
+	sockets  map[*socket]struct{}
+	sessions map[string]*Session // by peer
+	resumes  map[token]*Session
+	displays map[string]*Session // by the identity in a display's ticket
+	showing  int                 // displays that show a code
+	rooms    map[string]*Room    // by id
+	casts    map[string]*Room    // by the id that the media plane knows
+	names    map[string]*Room    // by nameKey, with Config.Open only
+	codes    *codes
+	dirty    []*Room // changed in this section
+
+	displayFailures *addressLimit
+	roomFailures    *addressLimit
+	issues          *addressLimit
+}
+
+// NewHub makes a Hub. It starts nothing; it has to be closed all the same. The error says what is wrong with c.
+func NewHub(c Config) (*Hub, error) { return newHub(c, protocolTiming, serverBounds) }
+
+func newHub(c Config, t timing, b bounds) (*Hub, error) {
+	c, err := c.complete()
+	if err != nil {
+		return nil, err
+	}
+	allowed, err := newOrigins(c.Origins, c.Open)
+	if err != nil {
+		return nil, err
+	}
+	ticketKey, err := subkey(c.Key, "tickets")
+	if err != nil {
+		return nil, fmt.Errorf("signal: %w", err)
+	}
+	codeKey, err := subkey(c.Key, "codes")
+	if err != nil {
+		return nil, fmt.Errorf("signal: %w", err)
+	}
+	h := &Hub{
+		cfg: c, origins: allowed, tickets: tickets{ticketKey}, timing: t, bounds: b, tally: newTally(),
+		upgrader: websocket.Upgrader{
+			HandshakeTimeout: t.write,
+			ReadBufferSize:   4096, WriteBufferSize: 4096, WriteBufferPool: &sync.Pool{},
+			CheckOrigin: func(*http.Request) bool { return true }, // ServeHTTP has looked already
+		},
+		sockets: map[*socket]struct{}{}, sessions: map[string]*Session{}, resumes: map[token]*Session{},
+		displays: map[string]*Session{}, rooms: map[string]*Room{}, casts: map[string]*Room{},
+		names: map[string]*Room{}, codes: newCodes(codeKey),
+		displayFailures: newAddressLimit(5, 10), roomFailures: newAddressLimit(10, 30),
+		issues: newAddressLimit(issuesPerMinute, issueBurst),
+	}
+	h.ctx, h.cancel = context.WithCancel(context.Background())
+	return h, nil
+}
+
+// ServeHTTP is the WebSocket door. It answers 403 to a foreign Origin and 503 when there are too many sockets or
+// the Hub is closed; else it returns when the socket has ended.
+func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	scheme, hostport := h.cfg.External(r)
+	if !h.origins.admit(r, scheme, hostport) {
+		h.tally.drop(dropOrigin)
+		http.Error(w, "this page may not open a socket here", http.StatusForbidden)
+		return
+	}
+	k := newSocket(h, h.cfg.ClientAddr(r), bareHost(hostport))
+	if !h.admit(k) {
+		h.tally.drop(dropBusy)
+		w.Header().Set("Retry-After", "5")
+		http.Error(w, "too many sockets", http.StatusServiceUnavailable)
+		return
+	}
+	defer h.running.Done()
+	defer h.release(k)
+	conn, err := h.upgrader.Upgrade(w, r, nil)
+	if err != nil {
+		h.tally.drop(dropUpgrade) // Upgrade has answered
+		return
+	}
+	k.serve(conn)
+}
+
+// admit counts k in; it is followed by release and running.Done when it returns true.
+func (h *Hub) admit(k *socket) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed || len(h.sockets) >= h.bounds.sockets {
+		return false
+	}
+	h.sockets[k] = struct{}{}
+	h.running.Add(1)
+	return true
+}
+
+func (h *Hub) release(k *socket) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.sockets, k)
+}
+
+// section runs f with the lock and sends what became of the rooms that it changed.
+func (h *Hub) section(f func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	f()
+	h.flushDirty()
+}
+
+// outside collects what has to be done once the lock is let go, in order.
+type outside struct{ calls []func() }
+
+func (o *outside) add(f func()) { o.calls = append(o.calls, f) }
+
+func (o *outside) run() {
+	for len(o.calls) > 0 {
+		f := o.calls[0]
+		o.calls = o.calls[1:]
+		f()
+	}
+}
+
+// after runs f in a section after d, unless the Hub is closed by then. Stopping the timer may come too late: f
+// looks for itself whether it is still wanted.
+func (h *Hub) after(d time.Duration, f func(*outside)) *time.Timer {
+	return time.AfterFunc(d, func() {
+		h.mu.Lock()
+		if h.closed {
+			h.mu.Unlock()
+			return
+		}
+		h.running.Add(1)
+		h.mu.Unlock()
+		defer h.running.Done()
+		var o outside
+		defer o.run()
+		defer h.caught("timer")
+		h.section(func() { f(&o) })
+	})
+}
+
+// caught is deferred where a goroutine of ours starts: a bug must not take the process along.
+func (h *Hub) caught(where string) {
+	if fault := recover(); fault != nil {
+		h.fault(where, fault)
+	}
+}
+
+// fault logs a panic of ours and returns the reference under which it stands in the log.
+func (h *Hub) fault(where string, fault any) string {
+	ref := newID("e_")
+	h.cfg.Log.Error("signal: recovered from a fault", "ref", ref, "where", where,
+		"fault", plain(fmt.Sprint(fault)), "stack", string(debug.Stack()))
+	return ref
+}
+
+// ice asks for the ICE servers of peer. It is called without the lock.
+func (h *Hub) ice(peer, host string) iceState {
+	servers, ttl := h.cfg.ICE(peer, host)
+	if servers == nil {
+		servers = []ICEServer{}
+	}
+	return iceState{Servers: servers, TTL: int(ttl / time.Second)}
+}
+
+// CastChanged tells that the room of cast has, or no longer has, a caster whose media arrives. slots is what its
+// slots carry: name to MIME type. The media plane calls it without its locks, in the order of the changes, also
+// from within Publish. A cast that is not known is ignored.
+func (h *Hub) CastChanged(cast string, live bool, slots map[string]string) {
+	h.section(func() {
+		if r := h.casts[cast]; r != nil {
+			r.setLive(live, slots)
+			h.touch(r)
+		}
+	})
+}
+
+// PeerChanged tells what the media plane sees of the connection of peer: connected, disconnected, failed or
+// closed; anything else is ignored. Of a connection that the same peer has replaced by a new offer nothing must
+// be told any more, for its end would be taken for that of the new one.
+func (h *Hub) PeerChanged(peer, state string) {
+	switch state {
+	case "connected", "disconnected", "failed", "closed":
+	default:
+		return
+	}
+	h.section(func() {
+		s := h.sessions[peer]
+		if s == nil || s.seat == nil {
+			return
+		}
+		s.push(mediaMessage{head{"media", 0}, state})
+		if s.seat.media != state {
+			s.seat.media = state
+			s.seat.room.casterMedia(s.seat, state)
+			h.touch(s.seat.room)
+		}
+	})
+}
+
+// Counts reads the present numbers.
+func (h *Hub) Counts() Counts {
+	var c Counts
+	h.section(func() {
+		c.Sockets, c.Sessions, c.Rooms = len(h.sockets), len(h.sessions), len(h.rooms)
+		for _, s := range h.sessions {
+			switch s.role {
+			case roleDisplay:
+				c.Displays++
+			case roleViewer:
+				c.Viewers++
+			case roleCaster:
+				if s.sock != nil {
+					c.Casters++
+				}
+			case roleIdle:
+			}
+		}
+	})
+	h.tally.read(&c)
+	return c
+}

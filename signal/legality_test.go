@@ -1,0 +1,161 @@
+package signal
+
+import (
+	"maps"
+	"testing"
+)
+
+// legal is the table of docs/protocol.md, written once more: the states in which each message is legal.
+var legal = map[string]state{
+	"hello":   stateNew,
+	"ping":    stateIdle | stateDisplay | stateBound | stateCaster | stateViewer,
+	"ice":     stateIdle | stateDisplay | stateBound | stateCaster | stateViewer,
+	"open":    stateIdle,
+	"look":    stateIdle | stateCaster,
+	"create":  stateIdle,
+	"publish": stateCaster,
+	"status":  stateCaster,
+	"add":     stateCaster,
+	"remove":  stateCaster,
+	"end":     stateCaster,
+	"join":    stateIdle,
+	"watch":   stateViewer | stateBound,
+	"leave":   stateDisplay | stateBound | stateViewer,
+}
+
+var stateNames = map[state]string{
+	stateNew: "new", stateIdle: "idle", stateDisplay: "display", stateBound: "bound", stateCaster: "caster",
+	stateViewer: "viewer",
+}
+
+// TestLegality sends every message in every state. What is refused leaves the session as it was, what is legal is
+// answered with the type that the protocol names, and ends in the state that it names.
+func TestLegality(t *testing.T) {
+	st := newStage(t, options{config: func(c *Config) { c.Capacity = -1 }})
+	host, created := st.caster()
+	_, freeCode := st.display("free")
+	answers := map[string]string{
+		"hello": "welcome", "ping": "pong", "ice": "ice", "open": "opened", "look": "found", "create": "created",
+		"publish": "published", "status": "ok", "add": "added", "remove": "ok", "end": "ok", "join": "joined",
+		"watch": "watching", "leave": "ok",
+	}
+	becomes := map[string]state{
+		"hello": stateIdle, "open": stateDisplay, "create": stateCaster, "end": stateIdle, "join": stateViewer,
+		"leave": stateIdle,
+	}
+	// bring makes a client in that state, and fresh what it may ask for: codes and peers of its own.
+	bring := func(t *testing.T, in state) *client {
+		t.Helper()
+		switch in {
+		case stateNew:
+			return st.connect("")
+		case stateDisplay:
+			c, _ := st.display("tv")
+			return c
+		case stateBound:
+			c, code := st.display("tv")
+			host.granted("added", message{"type": "add", "code": code})
+			c.until("bound")
+			return c
+		case stateCaster:
+			c, _ := st.caster()
+			return c
+		case stateViewer:
+			return st.viewer(roomCode(created))
+		default:
+			return st.enter()
+		}
+	}
+	request := func(t *testing.T, kind string, c *client, in state) message {
+		t.Helper()
+		m := message{"type": kind}
+		switch kind {
+		case "hello":
+			m["version"] = 1
+		case "look":
+			m["code"] = freeCode
+		case "publish", "watch":
+			maps.Copy(m, offer(kind, "sdp"))
+		case "status":
+			m["frozen"] = true
+		case "add":
+			_, code := st.display("more")
+			m["code"] = code
+		case "join":
+			m["code"] = roomCode(created)
+		case "remove":
+			m["peer"] = "p_nobody"
+			if in == stateCaster {
+				_, code := st.display("more")
+				m["peer"] = c.granted("added", message{"type": "add", "code": code})["peer"]
+			}
+		}
+		return m
+	}
+	if len(legal) != len(verbs) {
+		t.Fatalf("the table has %d messages, the server knows %d", len(legal), len(verbs))
+	}
+	for kind, where := range legal {
+		for in, name := range stateNames {
+			t.Run(kind+" when "+name, func(t *testing.T) {
+				c := bring(t, in)
+				m := request(t, kind, c, in)
+				after := in
+				if where&in == 0 {
+					c.refused(CodeBadState, m)
+				} else {
+					got := c.granted(answers[kind], m)
+					if next, ok := becomes[kind]; ok {
+						after = next
+					}
+					if kind == "hello" {
+						c.note(got)
+					}
+				}
+				if got := st.stateOf(c); got != after {
+					t.Fatalf("is %s, want %s", stateNames[got], stateNames[after])
+				}
+			})
+		}
+	}
+}
+
+func (st *stage) stateOf(c *client) (in state) {
+	in = stateNew
+	st.hub.section(func() {
+		if s := st.hub.sessions[c.peer]; s != nil {
+			in = s.state()
+		}
+	})
+	return in
+}
+
+// TestRefusedChangesNothing takes the refusals that could have done half of their work.
+func TestRefusedChangesNothing(t *testing.T) {
+	st := newStage(t, options{config: func(c *Config) { c.Capacity = 1 }})
+	caster, created := st.caster()
+	st.viewer(roomCode(created))
+	_, code := st.display("Hall 1")
+	caster.hangUp()
+	st.away(caster)
+	c := st.enter()
+	for _, m := range []message{
+		{"type": "create", "ticket": created["ticket"], "code": code}, // the room is full
+		{"type": "create", "ticket": created["ticket"], "code": "1"},
+		{"type": "create", "ticket": created["ticket"], "code": roomCode(created)},
+		{"type": "create", "code": code, "ticket": "bad"},
+		{"type": "open", "ticket": "bad"},
+		{"type": "join", "code": roomCode(created)},
+	} {
+		if got := c.ask(m); got["type"] != "error" {
+			t.Fatalf("%v: %v", m, got)
+		}
+		if got := st.stateOf(c); got != stateIdle {
+			t.Fatalf("%v: is %s", m, stateNames[got])
+		}
+	}
+	if back := st.enter(message{"resume": caster.resume}); back.peer != caster.peer || st.stateOf(back) != stateCaster {
+		t.Fatal("the caster lost its room")
+	}
+	c.granted("created", message{"type": "create", "code": code}) // the code was not spent
+}

@@ -1,0 +1,288 @@
+package signal
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// Room is where members meet around one cast. It is guarded by Hub.mu.
+//
+//	waiting --media--> live <--> frozen; any of them <--caster or its media gone / back--> away; then ended
+type Room struct {
+	hub  *Hub
+	id   string
+	cast string // what the media plane calls it: the id, or the id and a suffix when the room was restored
+	name string
+	code string
+
+	caster *seat
+	seats  []*seat // viewers and displays, in the order in which they came
+
+	ended  bool
+	begun  bool // media has arrived once
+	live   bool // media arrives
+	lost   bool // the caster's connection failed, or a new caster has not published yet
+	frozen bool
+	slots  map[string]string
+
+	barred map[string]bool // holders of viewer tickets that the caster has removed
+
+	version uint64 // counts changes
+	flushed time.Time
+	timer   *time.Timer // of the next flush, nil when none is due
+	queued  bool        // stands in Hub.dirty
+}
+
+// maxBarred bounds what a room remembers of removed viewers; with more of them the oldest knowledge goes, all at
+// once. They know the room's code anyway: the rule only keeps a page from coming back by itself.
+const maxBarred = 1024
+
+// seat is the place of one session in a room.
+type seat struct {
+	room    *Room
+	session *Session
+	role    role   // caster, viewer or display
+	holder  string // viewer: who it is across sessions
+	pending bool   // a viewer whose first offer is with the media plane: it counts, but nobody is told yet
+	media   string // what PeerChanged said last, "" before
+	seen    uint64 // version of the room that it was told
+}
+
+// newRoom makes a room with id and code; code "" means a fresh one.
+func (h *Hub) newRoom(id, name, code string) *Room {
+	r := &Room{hub: h, id: id, cast: id, name: name, slots: map[string]string{}, barred: map[string]bool{}}
+	if id == "" {
+		r.id = newID("r_")
+		r.cast = r.id
+	} else {
+		// The media plane may still be closing the cast of the room that had this id: the new one must not be it.
+		r.cast = newID(id + ".")
+	}
+	if code == "" || !h.codes.restore(code, r) {
+		code = h.codes.issue(roomDigits, holder{room: r}, time.Now())
+	}
+	r.code = code
+	h.rooms[r.id], h.casts[r.cast] = r, r
+	if name != "" {
+		h.names[nameKey(name)] = r
+	}
+	h.cfg.Log.Info("signal: room begins", "room", r.id)
+	return r
+}
+
+func (r *Room) stopTimer() {
+	if r.timer != nil {
+		r.timer.Stop()
+		r.timer = nil
+	}
+}
+
+// place gives s a seat.
+func (r *Room) place(s *Session, as role) *seat {
+	p := &seat{room: r, session: s, role: as}
+	s.seat = p
+	if as == roleCaster {
+		r.caster = p
+	} else {
+		r.seats = append(r.seats, p)
+	}
+	return p
+}
+
+// full says whether the room takes nobody more; less is how many seats are about to be given back.
+func (r *Room) full(less int) bool {
+	limit := r.hub.cfg.Capacity
+	return limit >= 0 && len(r.seats)-less >= limit
+}
+
+// setLive takes over what the media plane says of the cast.
+func (r *Room) setLive(live bool, slots map[string]string) {
+	r.live = live
+	if r.slots = maps.Clone(slots); r.slots == nil {
+		r.slots = map[string]string{}
+	}
+	if live {
+		r.begun, r.lost = true, false
+	}
+}
+
+// casterMedia takes over what the media plane says of the caster's connection.
+func (r *Room) casterMedia(p *seat, state string) {
+	if r.caster != p {
+		return
+	}
+	switch state {
+	case "failed", "closed":
+		r.lost = true
+	case "connected":
+		r.lost = false
+	}
+}
+
+// state is the room's state as members see it. That it has ended they learn by "ended", which says why, too.
+func (r *Room) state() string {
+	switch {
+	case r.caster.session.sock == nil:
+		return "away"
+	case !r.begun:
+		return "waiting"
+	case !r.live || r.lost:
+		return "away"
+	case r.frozen:
+		return "frozen"
+	default:
+		return "live"
+	}
+}
+
+// state is a member's state as the caster sees it.
+func (p *seat) state() string {
+	switch {
+	case p.session.sock == nil:
+		return "away"
+	case p.media == "":
+		return "connecting"
+	case p.media == "connected":
+		return "live"
+	default:
+		return "away"
+	}
+}
+
+// view is the room as the holder of the seat may see it.
+func (p *seat) view() roomState { return p.room.view(p.role == roleCaster) }
+
+func (r *Room) view(asCaster bool) roomState {
+	v := roomState{
+		ID: r.id, Name: r.name, State: r.state(), Slots: maps.Clone(r.slots), Capacity: max(0, r.hub.cfg.Capacity),
+	}
+	if asCaster {
+		v.Code, v.Members = r.code, make([]memberState, 0, len(r.seats))
+	}
+	for _, p := range r.seats {
+		switch {
+		case p.pending:
+			continue
+		case p.role == roleDisplay:
+			v.Displays++
+		default:
+			v.Viewers++
+		}
+		if asCaster {
+			v.Members = append(v.Members, memberState{p.session.peer, p.role, p.session.shownName(), p.state()})
+		}
+	}
+	return v
+}
+
+// touch marks a change of the room. Members are told at the end of the section, or when 200 ms have passed since
+// they were told the last time.
+func (h *Hub) touch(r *Room) {
+	r.version++
+	if !r.queued {
+		r.queued = true
+		h.dirty = append(h.dirty, r)
+	}
+}
+
+// flushDirty tells the members of all rooms that changed in this section.
+func (h *Hub) flushDirty() {
+	for _, r := range h.dirty {
+		r.queued = false
+		if r.ended || r.timer != nil || h.closed {
+			continue
+		}
+		if wait := time.Until(r.flushed.Add(h.timing.gather)); wait > 0 {
+			r.timer = h.after(wait, func(*outside) {
+				if !r.ended {
+					r.timer = nil
+					r.flush()
+				}
+			})
+			continue
+		}
+		r.flush()
+	}
+	h.dirty = h.dirty[:0]
+}
+
+// flush sends the room to all members who have not seen its present version.
+func (r *Room) flush() {
+	var forCaster, forOthers []byte
+	for _, p := range append(slices.Clip(r.seats), r.caster) {
+		if p.seen == r.version || p.pending || p.session.sock == nil {
+			continue
+		}
+		frame := &forOthers
+		if p.role == roleCaster {
+			frame = &forCaster
+		}
+		if *frame == nil {
+			*frame = encode(roomMessage{head{"room", 0}, p.view()})
+		}
+		p.session.sock.push(*frame)
+		p.seen = r.version
+		r.flushed = time.Now()
+	}
+}
+
+// vacate takes the seat of a viewer or display away, and closes its connection. The session's role is left to the
+// caller.
+func (h *Hub) vacate(o *outside, s *Session) {
+	p := s.seat
+	s.seat = nil
+	if i := slices.Index(p.room.seats, p); i >= 0 {
+		p.room.seats = slices.Delete(p.room.seats, i, i+1)
+	}
+	h.touch(p.room)
+	h.leaveMedia(o, s)
+}
+
+// endRoom ends the room for everybody: viewers and its caster are idle again, displays get a new code.
+func (h *Hub) endRoom(o *outside, r *Room, reason string) {
+	r.ended = true
+	r.stopTimer()
+	delete(h.rooms, r.id)
+	delete(h.casts, r.cast)
+	if h.names[nameKey(r.name)] == r {
+		delete(h.names, nameKey(r.name))
+	}
+	h.codes.retire(r.code, time.Now())
+
+	members := []*Session{r.caster.session}
+	r.caster.session.seat, r.caster.session.role = nil, roleIdle
+	for _, p := range r.seats {
+		s := p.session
+		members = append(members, s)
+		s.seat = nil
+		if p.pending {
+			continue // the answer to its join says it
+		}
+		s.push(endedMessage{head{"ended", 0}, reason})
+		if p.role == roleDisplay {
+			h.newDisplayCode(s)
+			h.showCode(s)
+		} else {
+			s.role = roleIdle
+		}
+	}
+	h.endMedia(o, r.cast, members)
+	h.cfg.Log.Info("signal: room ends", "room", r.id, "reason", reason, "members", len(r.seats))
+}
+
+// endMedia closes everything of a cast in the media plane, later.
+func (h *Hub) endMedia(o *outside, cast string, members []*Session) {
+	for _, s := range members {
+		h.unsettle(s)
+	}
+	o.add(func() {
+		defer h.section(func() {
+			for _, s := range members {
+				h.settle(s)
+			}
+		})
+		defer h.caught("Media.End")
+		h.cfg.Media.End(cast)
+	})
+}

@@ -1,0 +1,75 @@
+package signal
+
+import (
+	"maps"
+	"sync"
+)
+
+// Reasons why the Hub let go of a socket or turned one away, the keys of Counts.Drops.
+const (
+	dropSlow        = "slow"         // send queue full
+	dropFlood       = "flood"        // went on beyond the message rate
+	dropBadMessages = "bad_messages" // the tenth
+	dropOversized   = "oversized"    // frame beyond 64 KiB
+	dropSilent      = "silent"       // nothing for 45 s
+	dropNoHello     = "no_hello"     // nothing in the first 10 s
+	dropWrite       = "write"        // a write failed or took longer than 5 s
+	dropReplaced    = "replaced"     // resumed elsewhere
+	dropVersion     = "version"
+	dropDraining    = "draining"
+	dropClosing     = "closing" // Hub.Close
+	dropOrigin      = "origin"  // refused before the upgrade
+	dropBusy        = "busy"    // refused before the upgrade: too many sockets
+	dropUpgrade     = "upgrade" // not a WebSocket handshake
+	dropFault       = "fault"   // a bug of ours ended it
+)
+
+// Counts is a moment of the Hub, for metrics. Drops and Refusals have a bounded set of keys.
+type Counts struct {
+	Sockets  int // open
+	Sessions int // with or without a socket
+	Displays int // sessions that are displays, bound or not
+	Rooms    int
+	Casters  int // whose socket is there
+	Viewers  int // sessions that are viewers
+	// Drops counts sockets by the reason why we let go of them.
+	Drops map[string]uint64
+	// Failures counts wrong codes.
+	Failures uint64
+	// Refusals counts errors sent, by their code.
+	Refusals map[string]uint64
+}
+
+// tally holds the counters.
+type tally struct {
+	mu       sync.Mutex
+	drops    map[string]uint64
+	refusals map[string]uint64
+	failures uint64
+}
+
+func newTally() *tally { return &tally{drops: map[string]uint64{}, refusals: map[string]uint64{}} }
+
+func (t *tally) drop(reason string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.drops[reason]++
+}
+
+func (t *tally) refused(code string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.refusals[code]++
+}
+
+func (t *tally) failed() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.failures++
+}
+
+func (t *tally) read(into *Counts) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	into.Drops, into.Refusals, into.Failures = maps.Clone(t.drops), maps.Clone(t.refusals), t.failures
+}
