@@ -1,0 +1,57 @@
+// Codes as people type, paste and read them. Pure; no DOM.
+
+/** Digits of a display's code. */
+export const DISPLAY_DIGITS = 6;
+/** Digits of a room's code, and the most that any code has. */
+export const ROOM_DIGITS = 9;
+
+/**
+ * Takes the digits out of what was typed or pasted: `123 456`, `123-456`, full-width `１２３４５６`, or a link with
+ * `#c=123456`. Anything else is left out. At most ROOM_DIGITS come back.
+ * @param {string} text
+ * @returns {string}
+ */
+export function digitsOf(text) {
+  const link = /[#&]c=([\d\s-]+)/.exec(text);
+  const source = link ? link[1] : text;
+  let digits = '';
+  for (const char of source) {
+    const code = char.charCodeAt(0);
+    if (code >= 0x30 && code <= 0x39) digits += char;
+    else if (code >= 0xff10 && code <= 0xff19) digits += String(code - 0xff10);
+  }
+  return digits.slice(0, ROOM_DIGITS);
+}
+
+/**
+ * The code in a URL fragment, or "" when there is none.
+ * @param {string} hash as in location.hash
+ * @returns {string}
+ */
+export function codeOfHash(hash) {
+  const match = /[#&]c=([^&]*)/.exec(hash);
+  if (!match) return '';
+  try {
+    return digitsOf(decodeURIComponent(match[1]));
+  } catch (err) {
+    return '';
+  }
+}
+
+/**
+ * Splits a code in groups of three, the way it is shown and read out.
+ * @param {string} code
+ * @returns {string[]}
+ */
+export function groups(code) {
+  return code.match(/.{1,3}/g) || [];
+}
+
+/**
+ * The code digit by digit, for screen readers: "1 2 3, 4 5 6".
+ * @param {string} code
+ * @returns {string}
+ */
+export function spoken(code) {
+  return groups(code).map((group) => group.split('').join(' ')).join(', ');
+}

@@ -1,0 +1,277 @@
+// Peer: one media connection to the server and its way back when it fails. Watcher and Publisher say what it
+// carries. One offer, one answer, no trickle: the server is ICE-lite and needs no candidate of ours.
+//
+// Events: `state` (detail is the new state), `pc` (detail is the connection that now counts), `error` (detail is a
+// RequestError; after a final one the peer has stopped trying).
+
+import { emit, pause } from './events.js';
+import { RequestError, backoff } from './session.js';
+
+/** Milliseconds a connection may take from the answer to connected; TURN over TLS is the slowest. */
+const CONNECT_TIMEOUT = 15000;
+/** Milliseconds that ICE may be `disconnected`: most such gaps close by themselves. */
+const DISCONNECTED_FOR = 3000;
+
+/** Refusals that another try does not change; the page decides what comes next. */
+const FINAL = ['auth', 'bad_state', 'bad_offer', 'code_format', 'code_unknown', 'code_limited', 'codec_unsupported', 'not_live', 'already_casting', 'room_full'];
+
+/** @typedef {'' | 'relay' | 'relay-udp' | 'relay-tcp'} IcePolicy which paths `?ice=` leaves */
+/** @typedef {(offer: string, slots: Object<string, string>) => Promise<string>} Exchange gives the answer */
+
+/**
+ * The configuration of a connection. Pure.
+ * @param {RTCIceServer[]} servers
+ * @param {IcePolicy} policy
+ * @returns {RTCConfiguration}
+ */
+export function pcConfig(servers, policy) {
+  /** @type {RTCConfiguration} */
+  const config = { iceServers: servers, bundlePolicy: 'max-bundle' };
+  if (!policy) return config;
+  config.iceTransportPolicy = 'relay';
+  if (policy === 'relay') return config;
+  const tcp = policy === 'relay-tcp';
+  config.iceServers = servers
+    .map((server) => {
+      const urls = Array.isArray(server.urls) ? server.urls : [server.urls];
+      const kept = urls.filter((url) => (/^turns:|transport=tcp/.test(url)) === tcp && /^turns?:/.test(url));
+      return Object.assign({}, server, { urls: kept });
+    })
+    .filter((server) => server.urls.length > 0);
+  return config;
+}
+
+export class Peer extends EventTarget {
+  /**
+   * @param {import('./session.js').Session} session
+   * @param {IcePolicy} policy
+   */
+  constructor(session, policy) {
+    super();
+    this.session = session;
+    this.policy = policy;
+    /** @type {RTCPeerConnection | null} */
+    this.pc = null;
+    /** @type {'new' | 'connecting' | 'connected' | 'lost' | 'closed'} */
+    this.state = 'new';
+    /** @type {RTCPeerConnection[]} older connections, kept while their last picture is still shown */
+    this._old = [];
+    this._recovering = false;
+    this._again = false;
+    this._attempt = 0;
+    /** @type {any} */ this._timer = 0;
+  }
+
+  /**
+   * First connection. Rejects with a RequestError when the exchange is refused; what happens after the answer is
+   * told by events.
+   * @param {Exchange} [exchange] when the first offer travels in another request, as in `join`
+   */
+  async start(exchange) {
+    this._enter('connecting');
+    try {
+      await this._connect(exchange || ((offer, slots) => this.exchange(offer, slots)));
+    } catch (err) {
+      if (!this._isClosed()) this._enter('new');
+      throw err;
+    }
+  }
+
+  /** Replaces the connection as soon as the session allows. The old one stays until `retire`. */
+  restart() {
+    if (this.state === 'closed') return;
+    this._again = true;
+    this._recover();
+  }
+
+  /** Makes sure of the connection after the session has come back: replaces it when it does not work. */
+  revive() {
+    if (this.state === 'lost') this._recover();
+  }
+
+  /** Closes older connections; called when the new one shows a picture. */
+  retire() {
+    for (const pc of this._old) pc.close();
+    this._old = [];
+  }
+
+  /** Closes everything for good. */
+  close() {
+    clearTimeout(this._timer);
+    this.retire();
+    if (this.pc) this.pc.close();
+    this.pc = null;
+    this._enter('closed');
+    emit(this, 'pc', null);
+  }
+
+  // ---- what Watcher and Publisher provide
+
+  /**
+   * Adds what the connection carries; gives a function that names the slots once the m-lines have their mids.
+   * @param {RTCPeerConnection} pc
+   * @returns {() => Object<string, string>}
+   */
+  prepare(pc) {
+    throw new Error('prepare is not provided for ' + pc);
+  }
+
+  /**
+   * @param {string} offer
+   * @param {Object<string, string>} slots
+   * @returns {Promise<string>} the answer
+   */
+  exchange(offer, slots) {
+    return Promise.reject(new Error('exchange is not provided for ' + offer.length + slots));
+  }
+
+  /**
+   * Sets the local description and gives the SDP to send.
+   * @param {RTCPeerConnection} pc
+   * @returns {Promise<string>}
+   */
+  async describe(pc) {
+    await pc.setLocalDescription(await pc.createOffer());
+    return localSdp(pc);
+  }
+
+  /** @param {string} answer @returns {string} the answer as the browser gets it */
+  tune(answer) {
+    return answer;
+  }
+
+  /** The connection has its answer and counts from now on. @param {RTCPeerConnection} pc */
+  adopted(pc) {
+    void pc;
+  }
+
+  // ---- connecting and recovering
+
+  /** @private @param {Exchange} exchange */
+  async _connect(exchange) {
+    const servers = await this.session.ice();
+    const pc = new RTCPeerConnection(pcConfig(servers, this.policy));
+    try {
+      const slots = this.prepare(pc);
+      const offer = await this.describe(pc);
+      const answer = await exchange(offer, slots());
+      if (this._isClosed()) throw new RequestError('offline');
+      await pc.setRemoteDescription({ type: 'answer', sdp: this.tune(answer) });
+    } catch (err) {
+      pc.close();
+      throw err;
+    }
+    if (this._isClosed()) {
+      pc.close();
+      throw new RequestError('offline');
+    }
+    this._adopt(pc);
+  }
+
+  /** @private @param {RTCPeerConnection} pc */
+  _adopt(pc) {
+    if (this.pc) this._old.push(this.pc);
+    this.pc = pc;
+    clearTimeout(this._timer);
+    pc.addEventListener('connectionstatechange', () => this._changed(pc));
+    this._timer = setTimeout(() => this._failed(pc), CONNECT_TIMEOUT);
+    emit(this, 'pc', pc);
+    this.adopted(pc);
+    this._changed(pc);
+  }
+
+  /** @private @param {RTCPeerConnection} pc */
+  _changed(pc) {
+    if (pc !== this.pc) return;
+    const now = pc.connectionState;
+    if (now === 'connected') {
+      clearTimeout(this._timer);
+      this._attempt = 0;
+      this._enter('connected');
+    } else if (now === 'disconnected') {
+      clearTimeout(this._timer);
+      this._enter('lost');
+      this._timer = setTimeout(() => this._recover(), DISCONNECTED_FOR);
+    } else if (now === 'failed' || now === 'closed') {
+      this._failed(pc);
+    }
+  }
+
+  /** @private @param {RTCPeerConnection} pc */
+  _failed(pc) {
+    if (pc !== this.pc) return;
+    clearTimeout(this._timer);
+    // Three in a row without ever being connected are worth a word; trying goes on.
+    if (++this._attempt === 3) emit(this, 'error', new RequestError('ice_failed'));
+    this._enter('lost');
+    this._recover();
+  }
+
+  /** @private */
+  async _recover() {
+    if (this._recovering || this.state === 'closed') return;
+    this._recovering = true;
+    let answered = false;
+    try {
+      answered = await this._try();
+    } finally {
+      this._recovering = false;
+    }
+    const dead = answered && this.pc && (this.pc.connectionState === 'failed' || this.pc.connectionState === 'closed');
+    if (this._again || dead) this._recover();
+  }
+
+  /**
+   * Tries until there is an answer; what comes after it is the business of `_changed`.
+   * @private
+   * @returns {Promise<boolean>} false when it gave up
+   */
+  async _try() {
+    // The first way back is at once; a path that fails again and again is tried more and more seldom.
+    if (this._attempt > 1) await pause(backoff(this._attempt - 2, Math.random()));
+    for (let attempt = 0; !this._isClosed(); attempt++) {
+      try {
+        // First find out whether the server can be reached at all: the old connection often comes back together
+        // with the socket, and an offer sent into a dead network would only come too late.
+        await this.session.check();
+        await this.session.whenOpen();
+        if (this._isClosed()) return false;
+        if (!this._again && this.pc && this.pc.connectionState === 'connected') return true;
+        this._again = false;
+        this._enter(this.state === 'lost' ? 'lost' : 'connecting');
+        await this._connect((offer, slots) => this.exchange(offer, slots));
+        return true;
+      } catch (err) {
+        if (this._isClosed() || this.session.state === 'closed') return false;
+        const refusal = err instanceof RequestError ? err : new RequestError('internal', { reason: String(err) });
+        if (FINAL.indexOf(refusal.code) >= 0) {
+          emit(this, 'error', refusal);
+          return false;
+        }
+        await pause(Math.max(backoff(attempt, Math.random()), (refusal.wait || 0) * 1000));
+      }
+    }
+    return false;
+  }
+
+  /** @private */
+  _isClosed() {
+    return this.state === 'closed';
+  }
+
+  /** @private @param {Peer['state']} state */
+  _enter(state) {
+    if (this.state === state) return;
+    this.state = state;
+    emit(this, 'state', state);
+  }
+}
+
+/**
+ * @param {RTCPeerConnection} pc
+ * @returns {string}
+ */
+export function localSdp(pc) {
+  const description = pc.localDescription;
+  return description ? description.sdp : '';
+}

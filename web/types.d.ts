@@ -1,0 +1,52 @@
+// What the pages use that TypeScript's own DOM types do not know (yet), and the shapes of the signaling socket
+// (docs/protocol.md).
+
+interface Window {
+  /** For people who debug and for the browser tests. */
+  castcode: {
+    session: import("./static/js/session.js").Session | null;
+    peer: RTCPeerConnection | null;
+  };
+  CaptureController?: new () => { setFocusBehavior(behavior: string): void };
+  MediaStreamTrackGenerator?: new (init: { kind: "video" }) => MediaStreamTrack & {
+    writable: WritableStream<VideoFrame>;
+  };
+  webkitAudioContext?: typeof AudioContext;
+}
+
+interface RTCRtpReceiver {
+  /** Chromium's older name of jitterBufferTarget, in seconds. */
+  playoutDelayHint?: number | null;
+}
+
+interface HTMLVideoElement {
+  /** Full screen on iPhones, where an ordinary element cannot fill the screen. */
+  webkitEnterFullscreen?: () => void;
+}
+
+interface Room {
+  id: string;
+  name: string;
+  code?: string;
+  state: "waiting" | "live" | "frozen" | "away";
+  slots: Record<string, string>;
+  viewers: number;
+  displays: number;
+  capacity: number;
+  members?: Member[];
+}
+
+interface Member {
+  peer: string;
+  role: "display" | "viewer";
+  name: string;
+  state: "connecting" | "live" | "away";
+}
+
+/** One message of the signaling socket. */
+interface Message {
+  type: string;
+  id?: number;
+  re?: number;
+  [field: string]: any;
+}
