@@ -64,10 +64,14 @@ type (
 		Ticket string    `json:"ticket"`
 		Answer string    `json:"answer,omitempty"`
 	}
-	// roomMessage is both "room" and "bound".
 	roomMessage struct {
 		head
 		Room roomState `json:"room"`
+	}
+	boundMessage struct {
+		head
+		Room roomState `json:"room"`
+		Seat string    `json:"seat"`
 	}
 	// answerMessage is both "published" and "watching".
 	answerMessage struct {

@@ -39,6 +39,7 @@ func (h *Hub) create(t *turn, m *createRequest) *Error {
 	}
 	if r == nil {
 		r = h.newRoom(tk.Room, tk.Name, tk.Code)
+		defer h.welcomeBack(r) // after the caster has its place and its answer
 	} else {
 		h.dismissCaster(t, r)
 	}

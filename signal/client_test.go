@@ -161,6 +161,7 @@ type client struct {
 	code   int          // close code, once frames is closed
 	peer   string
 	resume string
+	ticket any // of a display
 	seen   []message
 }
 
@@ -392,7 +393,9 @@ func (st *stage) eventually(what string, ok func() bool) {
 func (st *stage) display(name string) (c *client, code string) {
 	st.t.Helper()
 	c = st.enter()
-	return c, text(c.granted("opened", message{"type": "open", "name": name})["code"])
+	opened := c.granted("opened", message{"type": "open", "name": name})
+	c.ticket = opened["ticket"]
+	return c, text(opened["code"])
 }
 
 // caster makes a room and gives what `created` said.

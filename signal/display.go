@@ -58,8 +58,11 @@ func (h *Hub) open(t *turn, m *openRequest) *Error {
 	h.newDisplayCode(s)
 	tk := h.tickets.sign(ticket{Kind: displayTicket, Holder: d.id, Name: d.name}, now, displayTicketLife)
 	t.answer(openedMessage{t.head("opened"), d.name, tk, d.code, d.expires(now)})
-	if r != nil {
+	switch {
+	case r != nil:
 		h.bind(s, r)
+	case m.Seat != "":
+		h.rebind(s, m.Seat)
 	}
 	return nil
 }
@@ -130,7 +133,7 @@ func (h *Hub) bind(s *Session, r *Room) {
 	p := r.place(s, roleDisplay)
 	h.touch(r)
 	p.seen = r.version
-	s.push(roomMessage{head{"bound", 0}, p.view()})
+	s.push(boundMessage{head{"bound", 0}, p.view(), h.signSeat(s, r)})
 }
 
 // closeDisplay is the end of a display as such; its seat is gone before.

@@ -29,6 +29,7 @@ type Hub struct {
 	bounds   bounds
 	upgrader websocket.Upgrader
 	tally    *tally
+	begun    time.Time
 	ctx      context.Context // ends with Close
 	cancel   context.CancelFunc
 	running  sync.WaitGroup // sockets and timers that are at work; Add only under mu while not closed
@@ -46,7 +47,8 @@ type Hub struct {
 	casts    map[string]*Room    // by the id that the media plane knows
 	names    map[string]*Room    // by nameKey, with Config.Open only
 	codes    *codes
-	dirty    []*Room // changed in this section
+	dirty    []*Room               // changed in this section
+	awaited  map[string][]*Session // displays that wait for a room after a restart, by its id
 
 	displayFailures *addressLimit
 	roomFailures    *addressLimit
@@ -74,7 +76,7 @@ func newHub(c Config, t timing, b bounds) (*Hub, error) {
 		return nil, fmt.Errorf("signal: %w", err)
 	}
 	h := &Hub{
-		cfg: c, origins: allowed, tickets: tickets{ticketKey}, timing: t, bounds: b, tally: newTally(),
+		cfg: c, origins: allowed, tickets: tickets{ticketKey}, timing: t, bounds: b, tally: newTally(), begun: time.Now(),
 		upgrader: websocket.Upgrader{
 			HandshakeTimeout: t.write,
 			ReadBufferSize:   4096, WriteBufferSize: 4096, WriteBufferPool: &sync.Pool{},

@@ -67,6 +67,7 @@ type (
 	iceRequest  struct{}
 	openRequest struct {
 		Ticket string
+		Seat   string
 		Name   string
 	}
 	lookRequest   struct{ Code string }
@@ -112,7 +113,7 @@ func (m *helloRequest) check() string {
 }
 
 func (m *openRequest) check() string {
-	if len(m.Ticket) > maxTicket {
+	if len(m.Ticket) > maxTicket || len(m.Seat) > maxTicket {
 		return "ticket is too long"
 	}
 	return checkName(&m.Name)

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestResume(t *testing.T) {
@@ -286,4 +287,60 @@ func TestNamesNeedOpen(t *testing.T) {
 	c := st.enter()
 	c.refused(CodeBadMessage, message{"type": "create", "room": "physics"})
 	c.refused(CodeBadMessage, message{"type": "join", "room": "physics"})
+}
+
+// Displays come back to their room after a restart, whoever is first.
+func TestRestartBringsDisplaysBack(t *testing.T) {
+	st := newStage(t, options{})
+	caster, created := st.caster()
+	before := map[string]message{}
+	for _, name := range []string{"early", "late", "removed"} {
+		tv, code := st.display(name)
+		added := caster.granted("added", message{"type": "add", "code": code})
+		bound := tv.want("bound")
+		before[name] = message{"type": "open", "ticket": tv.ticket, "seat": bound["seat"]}
+		if name == "removed" {
+			caster.granted("ok", message{"type": "remove", "peer": added["peer"]})
+		}
+	}
+	delete(before["removed"], "seat") // its page has dropped it with `ended`
+	st.hub.Close()
+
+	st = newStage(t, options{})
+	early := st.enter()
+	early.granted("opened", before["early"])
+	removed := st.enter()
+	removed.granted("opened", before["removed"])
+	caster = st.enter()
+	again := caster.granted("created", message{"type": "create", "ticket": created["ticket"]})
+	early.want("bound")
+	late := st.enter()
+	opened := late.granted("opened", before["late"])
+	late.want("bound")
+	caster.until("room", func(m message) bool { return inner(m, "room")["displays"] == 2.0 })
+	if roomCode(again) != roomCode(created) {
+		t.Errorf("the room has code %s, had %s", roomCode(again), roomCode(created))
+	}
+	st.enter().refused(CodeUnknown, message{"type": "look", "code": opened["code"]}) // spent by the seat
+	forged := st.enter()
+	forged.granted("opened", message{"type": "open", "seat": before["late"]["seat"]})
+	if room := forged.ask(message{"type": "leave"}); room["type"] != "ok" {
+		t.Errorf("a display with the seat of another one was told %v", room)
+	}
+}
+
+func TestSeatsAreKeptForTheFirstMinuteOnly(t *testing.T) {
+	bubble(t, options{}, func(_ *testing.T, st *stage) {
+		tv, code := st.display("Hall 1")
+		caster, created := st.caster()
+		caster.granted("added", message{"type": "add", "code": code})
+		seat := tv.want("bound")["seat"]
+		caster.granted("ok", message{"type": "end"})
+		tv.until("code")
+		tv.granted("ok", message{"type": "leave"})
+		tv.granted("opened", message{"type": "open", "ticket": tv.ticket, "seat": seat})
+		time.Sleep(61 * time.Second)
+		caster.granted("created", message{"type": "create", "ticket": created["ticket"]})
+		tv.granted("pong", message{"type": "ping"}) // and no "bound" before it
+	})
 }
