@@ -1,0 +1,90 @@
+package main
+
+import (
+	"crypto/subtle"
+	"maps"
+	"net/http"
+	"net/http/pprof"
+	"slices"
+	"strings"
+
+	"castcode/internal/metrics"
+)
+
+// admin is what the admin address serves: health, metrics, profiles. With a token it asks for it as a bearer.
+func (s *server) admin() http.Handler {
+	m := http.NewServeMux()
+	m.HandleFunc("GET /healthz", s.site.health)
+	m.Handle("GET /metrics", metrics.Handler(s.samples))
+	m.HandleFunc("GET /debug/pprof/", pprof.Index)
+	m.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	m.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	m.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	m.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	want := s.cfg.AdminToken.Reveal()
+	if want == "" {
+		return m
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		got, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		if subtle.ConstantTimeCompare([]byte(got), []byte(want)) != 1 {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			http.Error(w, "unauthorized", http.StatusUnauthorized)
+			return
+		}
+		m.ServeHTTP(w, r)
+	})
+}
+
+// samples reads the counters of every part.
+func (s *server) samples() []metrics.Sample {
+	var list []metrics.Sample
+	gauge := func(name, text string, n int) {
+		list = append(list, metrics.Sample{Name: name, Text: text, Count: float64(n)})
+	}
+	total := func(name, text string, n uint64) {
+		list = append(list, metrics.Sample{Name: name, Text: text, Count: float64(n), Total: true})
+	}
+	reasons := func(name, text, label string, by map[string]uint64) {
+		for _, reason := range slices.Sorted(maps.Keys(by)) {
+			list = append(list, metrics.Sample{
+				Name: name, Text: text, Label: label, Value: reason, Count: float64(by[reason]), Total: true,
+			})
+		}
+	}
+	media := s.engine.Snapshot()
+	gauge("casts", "casts that somebody is in", media.Casts)
+	gauge("casts_live", "casts with a caster", media.Live)
+	gauge("media_viewers", "viewers and displays with a media connection", media.Viewers)
+	total("connection_faults_total", "connections dropped after a fault of the server", media.Faults)
+	reasons("media_drops_total", "packets not forwarded to a viewer", "reason", media.Drops)
+
+	people := s.hub.Counts()
+	gauge("sockets", "signaling sockets", people.Sockets)
+	gauge("sessions", "sessions, with or without a socket", people.Sessions)
+	gauge("displays", "displays, bound or not", people.Displays)
+	gauge("rooms", "rooms", people.Rooms)
+	gauge("viewers", "sessions that are viewers", people.Viewers)
+	total("code_failures_total", "wrong codes", people.Failures)
+	reasons("socket_drops_total", "signaling sockets that were closed or refused", "reason", people.Drops)
+	reasons("refusals_total", "errors sent to clients", "code", people.Refusals)
+
+	wire := s.socket.Counts()
+	total("udp_received_total", "datagrams received", wire.Received)
+	total("udp_received_bytes_total", "bytes received", wire.ReceivedBytes)
+	total("udp_sent_total", "datagrams sent", wire.Sent)
+	total("udp_sent_bytes_total", "bytes sent", wire.SentBytes)
+	total("udp_send_errors_total", "datagrams that the kernel refused", wire.SendErrors)
+	reasons("udp_drops_total", "datagrams dropped before any library saw them", "reason", wire.Dropped)
+
+	reasons("tcp_drops_total", "connections closed before it was known what they want", "reason", s.ports.Counts().Dropped)
+	if s.turn != nil {
+		relays := s.turn.Counts()
+		gauge("turn_relays", "TURN relays that are open", relays.Relays)
+		gauge("turn_streams", "TURN connections over TCP", relays.Streams)
+		total("turn_to_media_bytes_total", "bytes relayed toward media", relays.ToMediaBytes)
+		total("turn_from_media_bytes_total", "bytes relayed from media", relays.FromMediaBytes)
+		reasons("turn_drops_total", "TURN messages and datagrams refused", "reason", relays.Dropped)
+	}
+	return list
+}

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"castcode/internal/tlsutil"
+	"castcode/signal"
+	"castcode/turn"
+)
+
+// refresh is how long a list of this machine's addresses is good: a laptop changes its network, not each second.
+const refresh = 10 * time.Second
+
+// advertised is the list of media addresses that answers carry, and the only peers that TURN reaches.
+type advertised struct {
+	public []netip.Addr // configured, first
+	bound  netip.AddrPort
+	local  func() []netip.Addr
+
+	reading sync.Mutex // held by the one who reads anew
+	last    atomic.Pointer[listed]
+}
+
+// listed is a list and when it was read. It is not changed.
+type listed struct {
+	addresses []netip.AddrPort
+	at        time.Time
+}
+
+func newAdvertised(bound *net.UDPAddr, public []netip.Addr) *advertised {
+	a := bound.AddrPort()
+	return &advertised{public: public, bound: netip.AddrPortFrom(a.Addr().Unmap(), a.Port()), local: tlsutil.Addresses}
+}
+
+// addresses returns the list: the public addresses, then the one that the socket is bound to or else all of this
+// machine. A machine without a network has its loopback address, so that it can still try everything. It is cheap
+// enough to be called for every relayed datagram; the caller must not change the slice.
+func (a *advertised) addresses() []netip.AddrPort {
+	last := a.last.Load()
+	if last != nil && (time.Since(last.at) < refresh || !a.reading.TryLock()) {
+		return last.addresses
+	}
+	if last == nil {
+		a.reading.Lock()
+	}
+	defer a.reading.Unlock()
+	fresh := &listed{a.read(), time.Now()}
+	a.last.Store(fresh)
+	return fresh.addresses
+}
+
+func (a *advertised) read() []netip.AddrPort {
+	all := slices.Clone(a.public)
+	if ip := a.bound.Addr(); !ip.IsUnspecified() {
+		all = append(all, ip)
+	} else {
+		for _, local := range a.local() {
+			if local.Is4() || !ip.Is4() {
+				all = append(all, local)
+			}
+		}
+	}
+	if len(all) == 0 {
+		all = append(all, netip.AddrFrom4([4]byte{127, 0, 0, 1}))
+	}
+	var list []netip.AddrPort
+	for _, ip := range all {
+		if p := netip.AddrPortFrom(ip, a.bound.Port()); !slices.Contains(list, p) {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// relayIP is the address that relays show: the first IPv4 one of the list, since turn/v2 relays IPv4 only.
+func (a *advertised) relayIP() netip.Addr {
+	for _, p := range a.addresses() {
+		if p.Addr().Is4() {
+			return p.Addr()
+		}
+	}
+	return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+}
+
+// turnTTL is for how long credentials admit a new allocation. Pages renew them over their socket.
+const turnTTL = 5 * time.Minute
+
+// iceServers makes the servers that a peer is told.
+type iceServers struct {
+	port   string                  // of the embedded TURN server
+	own    func() []netip.AddrPort // our advertised addresses
+	secret []byte                  // of the REST scheme; nil with a static account
+	urls   []string                // of an external server; empty: the embedded one
+	user   string                  // static account of the external server
+	pass   string
+	off    bool
+}
+
+// forPeer is signal's Config.ICE.
+func (s *iceServers) forPeer(peer, host string) ([]signal.ICEServer, time.Duration) {
+	if s.off {
+		return nil, turnTTL
+	}
+	urls := s.urls
+	if len(urls) == 0 {
+		at := net.JoinHostPort(s.reachable(host), s.port)
+		urls = []string{"turn:" + at + "?transport=udp", "turn:" + at + "?transport=tcp"}
+	}
+	if s.secret == nil {
+		return []signal.ICEServer{{URLs: urls, Username: s.user, Credential: s.pass}}, turnTTL
+	}
+	user, pass := turn.Credentials(s.secret, peer, time.Now(), turnTTL)
+	return []signal.ICEServer{{URLs: urls, Username: user, Credential: pass}}, turnTTL
+}
+
+// reachable is host, unless that names this machine only: a browser sends from the address of an interface even to
+// localhost, and the answer of a socket bound to all addresses would come from that interface's address.
+func (s *iceServers) reachable(host string) string {
+	a, err := netip.ParseAddr(host)
+	if host != "localhost" && (err != nil || !a.IsLoopback()) {
+		return host
+	}
+	return s.own()[0].Addr().String()
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"time"
+
+	"castcode/internal/tlsutil"
+)
+
+// announce prints the start-up screen: where to go and whether to trust it.
+func (s *server) announce(stdout io.Writer, env func(string) (string, bool)) error {
+	file, _ := stdout.(*os.File)
+	columns := stdoutColumns(file, env)
+	b := Banner{Version: version, URLs: s.urls(), Warnings: s.cfg.Warnings, Columns: columns}
+	switch s.cfg.TLS {
+	case tlsutil.LocalCA:
+		b.Certificate = "signed by this server's own CA."
+		b.Fingerprint, b.Trust = s.site.print, s.trustURL()
+	case tlsutil.ACME:
+		b.Certificate = "from Let's Encrypt, fetched at the first visit."
+	case tlsutil.Files:
+		b.Certificate = s.certificateText()
+	case tlsutil.Off:
+		b.Certificate = "none; a proxy ends TLS. Casting works through it and on http://localhost."
+	}
+	switch {
+	case len(s.cfg.TURNURLs) > 0:
+		b.TURN = "the external server that is configured."
+	case s.cfg.TURN:
+		b.TURN = "built in, on the same port, UDP and TCP."
+	default:
+		b.TURN = "off; networks that block UDP to this server are not crossed."
+	}
+	if s.adminAt != "" {
+		b.Admin = "http://" + s.adminAt + "/metrics"
+	}
+	_, err := fmt.Fprintln(stdout, b)
+	return err
+}
+
+// urls are the base addresses for people, the preferred one first.
+func (s *server) urls() []string {
+	scheme, port := "https", strconv.Itoa(s.socket.LocalAddr().Port)
+	if s.cfg.TLS == tlsutil.Off {
+		scheme = "http"
+	}
+	url := func(scheme, host string) string {
+		if scheme == "https" && port == "443" || scheme == "http" && port == "80" {
+			if at := net.ParseIP(host); at != nil && at.To4() == nil {
+				host = "[" + host + "]"
+			}
+			return scheme + "://" + host
+		}
+		return scheme + "://" + net.JoinHostPort(host, port)
+	}
+	var urls []string
+	for _, host := range s.cfg.Hosts {
+		urls = append(urls, url(scheme, host))
+	}
+	local := false
+	for _, a := range s.advertised.addresses() {
+		if a.Addr().IsLoopback() {
+			local = true
+			continue
+		}
+		urls = append(urls, url(scheme, a.Addr().String()))
+	}
+	if s.socket.LocalAddr().IP.IsUnspecified() || local {
+		urls = append(urls, url("http", "localhost"))
+	}
+	return urls
+}
+
+// trustURL is where the certificate of the CA can be had, over plain HTTP, because HTTPS is not trusted yet.
+func (s *server) trustURL() string {
+	first := s.urls()[0]
+	if len(first) > 5 && first[:5] == "https" {
+		return "http" + first[5:] + "/ca"
+	}
+	return first + "/ca"
+}
+
+func (s *server) certificateText() string {
+	pair, err := tlsutil.ReadPair(s.cfg.TLSCert, s.cfg.TLSKey)
+	if err != nil || pair.Leaf == nil {
+		return s.cfg.TLSCert + "."
+	}
+	days := int(time.Until(pair.Leaf.NotAfter).Hours() / 24)
+	return fmt.Sprintf("%s, good for %d days.", s.cfg.TLSCert, days)
+}

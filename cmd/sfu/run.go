@@ -1,0 +1,307 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"castcode/internal/logging"
+	"castcode/internal/portmux"
+	"castcode/internal/tlsutil"
+	"castcode/sfu"
+	"castcode/sfu/udp"
+	control "castcode/signal"
+	"castcode/turn"
+)
+
+// Times of leaving. Together they stay below the 5 s that a process supervisor is promised.
+const (
+	drainWithin  = 2 * time.Second // members are told to come back within this time
+	drainFor     = 500 * time.Millisecond
+	shutdownTime = 2 * time.Second
+)
+
+// defaultAdmin is the admin address that nobody chose: if it is taken, the server starts without.
+const defaultAdmin = "127.0.0.1:9443"
+
+// server is a running server: every part, in the order in which they are started. stop ends them in the other order.
+type server struct {
+	cfg        *Config
+	log        *logging.Log
+	store      *tlsutil.Store
+	source     *tlsutil.Source
+	socket     *udp.Socket
+	ports      *portmux.Mux
+	advertised *advertised
+	engine     *sfu.Engine
+	hub        *control.Hub
+	turn       *turn.Server // nil: none of our own
+	site       *site
+	servers    []*http.Server
+	adminAt    string         // where the admin address listens; empty: nowhere
+	wg         sync.WaitGroup // the servers' accept loops
+	failed     chan error     // a part that ended by itself
+}
+
+// serve runs the server until ctx ends.
+func serve(ctx context.Context, cfg *Config, env func(string) (string, bool), stdout, stderr io.Writer) error {
+	file, _ := stderr.(*os.File)
+	_, terminal := logging.Terminal(file)
+	log, err := logging.Open(logging.Options{Level: cfg.LogLevel, File: cfg.LogFile, Stderr: stderr, Terminal: terminal})
+	if err != nil {
+		return err
+	}
+	defer log.Close() //nolint:errcheck // nothing is left that could be lost
+	s := &server{cfg: cfg, log: log, failed: make(chan error, 4)}
+	if err := s.start(); err != nil {
+		s.stop()
+		return err
+	}
+	defer s.stop()
+	if err := s.announce(stdout, env); err != nil {
+		return err
+	}
+	return s.wait(ctx)
+}
+
+// start starts the parts. On an error those that run are left to stop.
+func (s *server) start() error {
+	var err error
+	if s.store, err = tlsutil.OpenStore(s.cfg.Data, s.log.Logger); err != nil {
+		return err
+	}
+	s.source, err = tlsutil.Open(tlsutil.Config{
+		Mode: s.cfg.TLS, Store: s.store, Names: s.cfg.Hosts, Addrs: s.cfg.PublicIPs,
+		Cert: s.cfg.TLSCert, Key: s.cfg.TLSKey, Email: s.cfg.ACMEEmail, Log: s.log.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.listen(); err != nil {
+		return err
+	}
+	if err := s.planes(); err != nil {
+		return err
+	}
+	if err := s.relay(); err != nil {
+		return err
+	}
+	return s.http()
+}
+
+// listen opens the one port number, TCP and UDP.
+func (s *server) listen() error {
+	for attempt := 0; ; attempt++ {
+		l, err := net.Listen("tcp", s.cfg.Addr)
+		if err != nil {
+			return fmt.Errorf("%w\n  hint: another program has the port; choose one with --addr", err)
+		}
+		at := l.Addr().(*net.TCPAddr).AddrPort()
+		s.socket, err = udp.Listen(at, s.log.Logger)
+		if err == nil {
+			s.ports = portmux.New(l, s.log.Logger)
+			s.advertised = newAdvertised(s.socket.LocalAddr(), s.cfg.PublicIPs)
+			return nil
+		}
+		_ = l.Close() // nobody has used it
+		// With port 0 the kernel chose a number that is free for TCP and may be taken for UDP.
+		if _, port, _ := net.SplitHostPort(s.cfg.Addr); port != "0" || attempt == 10 {
+			return fmt.Errorf("%w\n  hint: another program has the UDP port; choose one with --addr", err)
+		}
+	}
+}
+
+// events carries the engine's events to the Hub, which is made after it.
+type events struct{ hub *control.Hub }
+
+func (e *events) CastChanged(cast string, live bool, slots map[string]string) {
+	e.hub.CastChanged(cast, live, slots)
+}
+func (e *events) PeerChanged(peer, state string) { e.hub.PeerChanged(peer, state) }
+
+// planes makes the media plane and the control plane and joins them.
+func (s *server) planes() error {
+	joint := &events{}
+	var err error
+	s.engine, err = sfu.New(sfu.Config{
+		Conn: s.socket.Media(), Addresses: s.advertised.addresses, Events: joint,
+		Log: s.log.Logger, Pion: logging.NewPion(s.log.Logger),
+	})
+	if err != nil {
+		return err
+	}
+	capacity := s.cfg.Capacity
+	if capacity == 0 {
+		capacity = -1 // the Hub's word for no cap
+	}
+	trusted := proxies(s.cfg.TrustedProxies)
+	joint.hub, err = control.NewHub(control.Config{
+		Media: s.engine, ICE: s.ice().forPeer, Key: s.store.Key(), Capacity: capacity, Origins: s.cfg.Origins,
+		Open: s.cfg.Open, ClientAddr: trusted.client, External: trusted.external, Log: s.log.Logger,
+	})
+	s.hub = joint.hub
+	return err
+}
+
+func (s *server) turnSecret() []byte {
+	if secret := s.cfg.TURNSecret.Reveal(); secret != "" {
+		return []byte(secret)
+	}
+	return s.store.TURNSecret()
+}
+
+func (s *server) ice() *iceServers {
+	i := &iceServers{
+		port: strconv.Itoa(s.socket.LocalAddr().Port), own: s.advertised.addresses, urls: s.cfg.TURNURLs,
+		off: !s.cfg.TURN && len(s.cfg.TURNURLs) == 0,
+	}
+	if s.cfg.TURNUsername != "" {
+		i.user, i.pass = s.cfg.TURNUsername, s.cfg.TURNPassword.Reveal()
+	} else {
+		i.secret = s.turnSecret()
+	}
+	return i
+}
+
+// relay starts the embedded TURN server. Without it, TURN's datagrams and connections have no reader: the socket
+// and the port mux drop them.
+func (s *server) relay() error {
+	if !s.cfg.TURN || len(s.cfg.TURNURLs) > 0 {
+		return nil
+	}
+	realm := "castcode"
+	if len(s.cfg.Hosts) > 0 {
+		realm = s.cfg.Hosts[0]
+	}
+	var err error
+	s.turn, err = turn.NewServer(turn.Config{
+		Packet: s.socket.TURN(), Streams: []net.Listener{s.ports.TURN()}, Media: s.socket,
+		MediaAddrs: s.advertised.addresses, RelayIP: s.advertised.relayIP(),
+		Secrets: func() [][]byte { return [][]byte{s.turnSecret()} }, Realm: realm, Log: s.log.Logger,
+	})
+	return err
+}
+
+// http starts the web servers: HTTPS and plain HTTP on the one port, and the admin address.
+func (s *server) http() error {
+	s.site = &site{
+		socket: s.hub, mode: string(s.cfg.TLS), plain: s.cfg.TLS == tlsutil.Off,
+		hsts:     s.cfg.TLS == tlsutil.ACME || s.cfg.TLS == tlsutil.Files,
+		external: proxies(s.cfg.TrustedProxies).external, httpsPort: strconv.Itoa(s.socket.LocalAddr().Port),
+		challenges: s.source.Challenge,
+	}
+	if ca := s.source.CA(); ca != nil {
+		s.site.ca, s.site.print = ca.PEM(), ca.Fingerprint()
+	}
+	if err := s.site.load(); err != nil {
+		return err
+	}
+	admin, err := s.adminListener()
+	if err != nil {
+		return err
+	}
+	if s.cfg.TLS != tlsutil.Off {
+		s.run(tls.NewListener(s.ports.TLS(), s.source.TLS()), s.site.secure())
+	}
+	s.run(s.ports.HTTP(), s.site.insecure())
+	if admin != nil {
+		s.adminAt = admin.Addr().String()
+		s.run(admin, s.admin())
+	}
+	s.site.ready.Store(true)
+	return nil
+}
+
+// adminListener opens the admin address. It may be nil.
+func (s *server) adminListener() (net.Listener, error) {
+	if s.cfg.AdminAddr == "" {
+		return nil, nil
+	}
+	l, err := net.Listen("tcp", s.cfg.AdminAddr)
+	if err != nil && s.cfg.AdminAddr == defaultAdmin {
+		s.log.Warn("starting without the admin address: another program has it", "address", defaultAdmin)
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w\n  hint: choose another with --admin-addr, or off", err)
+	}
+	return l, nil
+}
+
+// run serves h on l until stop.
+func (s *server) run(l net.Listener, h http.Handler) {
+	web := &http.Server{
+		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	s.servers = append(s.servers, web)
+	s.wg.Go(func() {
+		if err := web.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			s.failed <- fmt.Errorf("serving %s: %w", l.Addr(), err)
+		}
+	})
+}
+
+// wait returns when ctx ends, or with the error of a part that ended by itself. SIGHUP opens the log file again.
+func (s *server) wait(ctx context.Context) error {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	for {
+		select {
+		case <-ctx.Done():
+			s.log.Info("leaving")
+			return nil
+		case err := <-s.failed:
+			return err
+		case <-hangup:
+			if err := s.log.Reopen(); err != nil {
+				s.log.Error("log file", "error", err)
+			}
+		}
+	}
+}
+
+// stop leaves politely: no new peers, members told, then everything closed in turn. It also ends a start that failed
+// half way.
+func (s *server) stop() {
+	if s.site != nil {
+		s.site.ready.Store(false)
+	}
+	if s.hub != nil {
+		s.hub.Drain(drainWithin)
+		time.Sleep(drainFor) // for the messages to leave
+		s.hub.Close()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownTime)
+	defer cancel()
+	for _, web := range s.servers {
+		if err := web.Shutdown(ctx); err != nil {
+			_ = web.Close() // the time is over
+		}
+	}
+	if s.engine != nil {
+		s.engine.Close()
+	}
+	if s.turn != nil {
+		s.turn.Close()
+	}
+	if s.ports != nil {
+		_ = s.ports.Close() // its listener was closed with the servers
+	}
+	if s.socket != nil {
+		_ = s.socket.Close() // nothing is left to be read from it
+	}
+	s.wg.Wait()
+}
