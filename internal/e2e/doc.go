@@ -1,0 +1,17 @@
+// Package e2e holds the tests that use the product the way people do: the real binary, real Chromium windows, real
+// key strokes. Its code is in test files only.
+//
+// How a test sees. A Chromium window titled "castcode pattern" shows the clock as black and white blocks, thirty
+// times a second. A second window of the same browser is the caster and captures the first one. Displays and
+// viewers are windows of a headless browser; a script that the test puts into them reads the blocks back from the
+// video element, frame by frame, so every decoded frame says how old it is and a frame that is black, torn or
+// missing is counted. All clocks are the clock of one machine.
+//
+// What the tests share. One binary, one X server (Xvfb), one headed and one headless browser, one data directory.
+// The browsers trust the local CA of that data directory in the way a person would make them: it is imported into
+// the certificate store of their home directory. Each test starts a server of its own, and windows of its own in
+// fresh profiles, and stops both.
+//
+// What the machine needs: chromium, Xvfb and certutil (.ci/setup.sh installs them). Without them the tests are
+// skipped and say so; with CI=true in the environment they fail.
+package e2e

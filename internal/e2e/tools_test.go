@@ -1,0 +1,83 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// need ends the test when a program that it runs is not installed: as skipped on somebody's own machine, as failed
+// in CI, where .ci/setup.sh has installed them all.
+func need(t *testing.T, programs ...string) {
+	t.Helper()
+	var missing []string
+	for _, p := range programs {
+		if _, err := exec.LookPath(p); err != nil {
+			missing = append(missing, p)
+		}
+	}
+	if len(missing) == 0 {
+		return
+	}
+	msg := "not installed: " + strings.Join(missing, ", ") + " (see .ci/setup.sh)"
+	if os.Getenv("CI") == "true" {
+		t.Fatal(msg)
+	}
+	t.Skip(msg)
+}
+
+// eventually asks ask every 50 ms until it answers true. It ends the test after the time allowed, with the last
+// thing that ask said about what it saw.
+func eventually(t *testing.T, within time.Duration, what string, ask func() (ok bool, saw string)) {
+	t.Helper()
+	deadline := time.Now().Add(within)
+	for {
+		ok, saw := ask()
+		if ok {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not within %v; last seen: %s", what, within, saw)
+		}
+		time.Sleep(50 * time.Millisecond) // the period of a poll with a deadline
+	}
+}
+
+// tail is an io.Writer that keeps the last part of what a process printed, for the report of a failed test.
+type tail struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+const tailBytes = 64 << 10
+
+func (w *tail) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.buf.Write(p)
+	if over := w.buf.Len() - tailBytes; over > 0 {
+		w.buf.Next(over)
+	}
+	return len(p), nil
+}
+
+func (w *tail) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.buf.String()
+}
+
+// quote makes a Go string a JavaScript string literal.
+func quote(s string) string {
+	b, err := json.Marshal(s)
+	if err != nil {
+		panic(fmt.Sprintf("a string that is no JSON: %v", err)) // cannot happen
+	}
+	return string(b)
+}
