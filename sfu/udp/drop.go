@@ -27,12 +27,15 @@ const (
 	dropTURNQueue        // nobody read TURN() fast enough
 	dropMediaClosed      // Media() was closed
 	dropTURNClosed       // TURN() was closed
+	dropDetached         // sent to a path that was detached meanwhile
+	dropSendFull         // the kernel had no room, and none came in time
 	drops           = iota
 )
 
 var dropNames = [drops]string{
 	"", "size", "first_byte", "stun", "channel", "dtls", "rtp", "rtcp", "unknown_source", "ssrc_limit",
 	"handshake_limit", "spoofed", "injected", "media_queue", "turn_queue", "media_closed", "turn_closed",
+	"detached", "send_full",
 }
 
 // Counts is a snapshot of what the socket did since it was opened.
@@ -44,7 +47,16 @@ type Counts struct {
 	SentBytes     uint64
 	Delivered     uint64 // datagrams to attached paths
 	ReadErrors    uint64 // transient errors of the kernel socket, swallowed
-	SendErrors    uint64 // likewise; the datagram is lost
+	SendErrors    uint64 // datagrams that the kernel refused; they are lost
+	Reads         uint64 // batches received
+	Owned         uint64 // datagrams that the receiver took
+
+	// What batches did; it is part of Sent and SentBytes.
+	SendCalls    uint64 // system calls that sent something
+	GSORuns      uint64 // runs sent as UDP GSO
+	GSODatagrams uint64 // datagrams in them
+	GSORetries   uint64 // runs that the kernel refused and took one by one
+	GSO          string // why runs are not sent as UDP GSO; empty if they are
 
 	// What passed the guard, by class, from the network and from attached paths.
 	Checks   uint64 // connectivity checks
@@ -65,9 +77,26 @@ type Counts struct {
 
 type counters struct {
 	received, receivedBytes, injected, sent, sentBytes, delivered, readErrors, sendErrors atomic.Uint64
-	kinds                                                                                 [kinds]atomic.Uint64
-	drops                                                                                 [drops]atomic.Uint64
-	faults                                                                                [stunwire.Faults]atomic.Uint64
+	reads, owned, sendCalls, gsoRuns, gsoDatagrams, gsoRetries                            atomic.Uint64
+
+	kinds  [kinds]atomic.Uint64
+	drops  [drops]atomic.Uint64
+	faults [stunwire.Faults]atomic.Uint64
+}
+
+// add notes what became of a batch.
+func (c *counters) add(t *tally) {
+	c.sent.Add(t.sent)
+	c.sentBytes.Add(t.bytes)
+	c.sendCalls.Add(t.calls)
+	for _, rare := range []struct {
+		to *atomic.Uint64
+		n  uint64
+	}{{&c.gsoRuns, t.gsoRuns}, {&c.gsoDatagrams, t.gso}, {&c.gsoRetries, t.retried}, {&c.sendErrors, t.refused}, {&c.drops[dropSendFull], t.full}} {
+		if rare.n != 0 {
+			rare.to.Add(rare.n)
+		}
+	}
 }
 
 func (c *counters) drop(reason drop, fault stunwire.Fault) {
@@ -83,8 +112,10 @@ func (c *counters) snapshot() Counts {
 		Received: c.received.Load(), ReceivedBytes: c.receivedBytes.Load(), Injected: c.injected.Load(),
 		Sent: c.sent.Load(), SentBytes: c.sentBytes.Load(), Delivered: c.delivered.Load(),
 		ReadErrors: c.readErrors.Load(), SendErrors: c.sendErrors.Load(),
-		Checks: c.kinds[kindCheck].Load(), Answers: c.kinds[kindAnswer].Load(), DTLS: c.kinds[kindDTLS].Load(), RTP: c.kinds[kindRTP].Load(),
-		RTCP: c.kinds[kindRTCP].Load(), TURN: c.kinds[kindTURN].Load(), Channels: c.kinds[kindChannel].Load(),
+		Reads: c.reads.Load(), Owned: c.owned.Load(), SendCalls: c.sendCalls.Load(), GSORuns: c.gsoRuns.Load(),
+		GSODatagrams: c.gsoDatagrams.Load(), GSORetries: c.gsoRetries.Load(),
+		Checks: c.kinds[KindCheck].Load(), Answers: c.kinds[KindAnswer].Load(), DTLS: c.kinds[KindDTLS].Load(), RTP: c.kinds[KindRTP].Load(),
+		RTCP: c.kinds[KindRTCP].Load(), TURN: c.kinds[kindTURN].Load(), Channels: c.kinds[kindChannel].Load(),
 		Dropped: make(map[string]uint64, drops+stunwire.Faults),
 	}
 	for reason := passed + 1; reason < drops; reason++ {

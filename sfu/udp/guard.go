@@ -6,29 +6,14 @@ import (
 	"castcode/internal/stunwire"
 )
 
-// kind is the class of a datagram that passed the guard.
-type kind uint8
-
-const (
-	kindCheck   kind = iota // Binding request for the ICE agents
-	kindAnswer              // Binding success for them
-	kindDTLS                // RFC 6347
-	kindRTP                 // RFC 3711
-	kindRTCP                // RFC 3711 section 3.4
-	kindTURN                // STUN for the TURN server
-	kindChannel             // ChannelData
-	kinds       = iota
-)
-
-func (k kind) forTURN() bool { return k >= kindTURN }
-
 // verdict is what the guard says about one datagram.
 type verdict struct {
 	drop      drop           // passed, or the reason
 	fault     stunwire.Fault // when drop is dropSTUN
-	kind      kind
+	kind      Kind
 	ssrc      uint32 // of an RTP packet, or the sender of an RTCP packet
 	handshake int    // bytes of DTLS records with handshake messages
+	user      []byte // USERNAME of a check; aliases the datagram
 }
 
 const (
@@ -82,9 +67,9 @@ func inspectSTUN(p []byte) verdict {
 	v := verdict{kind: kindTURN}
 	switch {
 	case m.Type == stunwire.BindingRequest && m.Username != nil:
-		v.kind, v.fault = kindCheck, stunwire.ForMedia(m)
+		v.kind, v.fault, v.user = KindCheck, stunwire.ForMedia(m), m.Username
 	case m.Type == stunwire.BindingSuccess:
-		v.kind, v.fault = kindAnswer, stunwire.ForMedia(m)
+		v.kind, v.fault = KindAnswer, stunwire.ForMedia(m)
 	default:
 		v.fault = stunwire.ForTURN(m)
 	}
@@ -96,7 +81,7 @@ func inspectSTUN(p []byte) verdict {
 
 // inspectDTLS walks the records of a datagram, RFC 6347 section 4.1. The whole datagram must be records.
 func inspectDTLS(p []byte) verdict {
-	v := verdict{kind: kindDTLS}
+	v := verdict{kind: KindDTLS}
 	for len(p) > 0 {
 		if len(p) < dtlsHeader || p[0] < dtlsMinType || p[0] > dtlsMaxType {
 			return verdict{drop: dropDTLS}
@@ -127,7 +112,7 @@ func inspectRTP(p []byte) verdict {
 	if len(p) < n+minTag {
 		return verdict{drop: dropRTP}
 	}
-	return verdict{kind: kindRTP, ssrc: binary.BigEndian.Uint32(p[8:12])}
+	return verdict{kind: KindRTP, ssrc: binary.BigEndian.Uint32(p[8:12])}
 }
 
 // inspectRTCP: the header of the first packet of a compound is in clear, RFC 3711 section 3.4; that packet must
@@ -137,5 +122,5 @@ func inspectRTCP(p []byte) verdict {
 	if room < rtcpHeader || 4*(int(binary.BigEndian.Uint16(p[2:4]))+1) > room {
 		return verdict{drop: dropRTCP}
 	}
-	return verdict{kind: kindRTCP, ssrc: binary.BigEndian.Uint32(p[4:8])}
+	return verdict{kind: KindRTCP, ssrc: binary.BigEndian.Uint32(p[4:8])}
 }

@@ -32,14 +32,14 @@ var datagrams = map[string]struct {
 	hex   string
 	drop  drop
 	fault stunwire.Fault
-	kind  kind
+	kind  Kind
 }{
-	"check":                        {hex: check, kind: kindCheck},
-	"unsigned check":               {"00010008" + transaction + "00060003 613a6200", dropSTUN, stunwire.NotSigned, kindCheck},
+	"check":                        {hex: check, kind: KindCheck},
+	"unsigned check":               {"00010008" + transaction + "00060003 613a6200", dropSTUN, stunwire.NotSigned, KindCheck},
 	"allocate":                     {hex: allocate, kind: kindTURN},
 	"plain binding":                {hex: "00010000" + transaction, kind: kindTURN},
-	"unsigned success":             {"01010000" + transaction, dropSTUN, stunwire.NotSigned, kindAnswer},
-	"success":                      {hex: "01010018" + transaction + signature, kind: kindAnswer},
+	"unsigned success":             {"01010000" + transaction, dropSTUN, stunwire.NotSigned, KindAnswer},
+	"success":                      {hex: "01010018" + transaction + signature, kind: KindAnswer},
 	"binding error":                {"01110018" + transaction + signature, dropSTUN, stunwire.BadMethod, 0},
 	"P1 Send indication":           {"0016000c" + transaction + "00130004 00000000 00120000", dropSTUN, stunwire.BadAddress, 0},
 	"P1 in a Binding success":      {"01010004" + transaction + "00200000", dropSTUN, stunwire.BadAddress, 0},
@@ -48,9 +48,9 @@ var datagrams = map[string]struct {
 	"attribute runs over":          {"00010004" + transaction + "0006ffff", dropSTUN, stunwire.BadAttributes, 0},
 	"channel":                      {hex: "4001 0004 00000000", kind: kindChannel},
 	"channel too high":             {"5000 0004 00000000", dropFirstByte, 0, 0},
-	"rtp":                          {hex: rtp, kind: kindRTP},
-	"rtcp":                         {hex: rtcp, kind: kindRTCP},
-	"rtp with extension":           {hex: "90600001 00000001 11223344 bede0001 00000000" + tag, kind: kindRTP},
+	"rtp":                          {hex: rtp, kind: KindRTP},
+	"rtcp":                         {hex: rtcp, kind: KindRTCP},
+	"rtp with extension":           {hex: "90600001 00000001 11223344 bede0001 00000000" + tag, kind: KindRTP},
 	"P5, before encryption":        {"a0600001 00000001 11223344 ff", dropRTP, 0, 0},
 	"CSRC over the end":            {"8f600001 00000001 11223344", dropRTP, 0, 0},
 	"extension over the end":       {"90600001 00000001 11223344 bede ffff", dropRTP, 0, 0},
@@ -58,8 +58,8 @@ var datagrams = map[string]struct {
 	"extension leaves no tag":      {"90600001 00000001 11223344 bede0001 00000000 000000000000000000", dropRTP, 0, 0},
 	"rtcp cut":                     {"80c90001 11223344 80000001 000000000000000000", dropRTCP, 0, 0},
 	"rtcp first packet over":       {"80c90002 11223344 80000001" + tag, dropRTCP, 0, 0},
-	"client hello":                 {hex: clientHello, kind: kindDTLS},
-	"two records":                  {hex: clientHello + clientHello, kind: kindDTLS},
+	"client hello":                 {hex: clientHello, kind: KindDTLS},
+	"two records":                  {hex: clientHello + clientHello, kind: KindDTLS},
 	"record runs over":             {"16feff 0000 000000000000 0005 01000000", dropDTLS, 0, 0},
 	"record of nothing":            {"16feff 0000 000000000000 0000", dropDTLS, 0, 0},
 	"second record cut":            {clientHello + "16feff", dropDTLS, 0, 0},
@@ -71,7 +71,7 @@ var datagrams = map[string]struct {
 	"QUIC":                         {"c3000000 01 08 0000", dropFirstByte, 0, 0},
 	"reserved":                     {"04000000 00000000", dropFirstByte, 0, 0},
 	"longer than a datagram is":    {"8060" + strings.Repeat("00", stunwire.MaxDatagram-1), dropSize, 0, 0},
-	"as long as a datagram may be": {hex: "8060" + strings.Repeat("00", stunwire.MaxDatagram-2), kind: kindRTP},
+	"as long as a datagram may be": {hex: "8060" + strings.Repeat("00", stunwire.MaxDatagram-2), kind: KindRTP},
 }
 
 func TestInspect(t *testing.T) {
@@ -128,8 +128,8 @@ func FuzzInspect(f *testing.F) {
 		if v.drop != passed {
 			return
 		}
-		media := p[0] <= 3 && (v.kind == kindCheck || v.kind == kindAnswer) || p[0] >= 20 && p[0] <= 63 && v.kind == kindDTLS ||
-			p[0] >= 128 && (v.kind == kindRTP || v.kind == kindRTCP)
+		media := p[0] <= 3 && (v.kind == KindCheck || v.kind == KindAnswer) || p[0] >= 20 && p[0] <= 63 && v.kind == KindDTLS ||
+			p[0] >= 128 && (v.kind == KindRTP || v.kind == KindRTCP)
 		turn := p[0] <= 3 && v.kind == kindTURN || p[0] >= 64 && p[0] <= 79 && v.kind == kindChannel
 		if media == turn || v.kind.forTURN() != turn {
 			t.Fatalf("first byte %d became kind %d", p[0], v.kind)

@@ -80,8 +80,7 @@ func (h *half) WriteTo(p []byte, to net.Addr) (int, error) {
 		s.remotes.checked(dst, time.Now())
 	}
 	if path := s.path(dst); path != nil {
-		s.counters.delivered.Add(1)
-		path.deliver(p)
+		s.deliver(path, p)
 		return len(p), nil
 	}
 	return s.send(p, dst)

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"castcode/internal/stunwire"
@@ -18,11 +19,12 @@ type path struct {
 	addr    netip.AddrPort
 	udp     *net.UDPAddr
 	deliver func(p []byte)
+	gone    atomic.Bool // it was detached
 }
 
-// Attach opens a path to code in this process that has the address virtual. inject(p) appears on Media() as a
-// datagram from virtual, after the same checks as a real one; it keeps nothing of p and does not block. What
-// Media() sends to virtual goes to deliver and never to the kernel: p is good during the call only, deliver must
+// Attach opens a path to code in this process that has the address virtual. inject(p) appears on Media(), or at
+// the receiver that owns it, as a datagram from virtual, after the same checks as a real one; it keeps nothing of p and does not block. What
+// Media(), Send and batches send to virtual goes to deliver and never to the kernel: p is good during the call only, deliver must
 // not block, and several goroutines may be in it. detach ends both; a deliver that has begun may still run.
 // inject and detach may be called from any goroutine, also after the socket was closed.
 //
@@ -53,6 +55,7 @@ func (s *Socket) Attach(virtual netip.AddrPort, deliver func(p []byte)) (inject 
 }
 
 func (s *Socket) detach(p *path) {
+	p.gone.Store(true)
 	s.mu.Lock()
 	delete(s.paths, p.addr)
 	s.mu.Unlock()
@@ -70,7 +73,7 @@ func (s *Socket) path(addr netip.AddrPort) *path {
 	return s.paths[addr]
 }
 
-// inject does for a path what sort does for the network. What a relay sends goes to media only: TURN over TURN
+// inject does for a path what intake.sort does for the network. What a relay sends goes to media only: TURN over TURN
 // would let a client chain relays.
 func (s *Socket) inject(from *path, p []byte) {
 	if s.path(from.addr) != from {
@@ -80,6 +83,9 @@ func (s *Socket) inject(from *path, p []byte) {
 	v := inspect(p)
 	if v.drop == passed && v.kind.forTURN() {
 		v.drop = dropInjected
+	}
+	if v.drop == passed && s.offer(p, Route{addr: from.addr, path: from}, v) {
+		return
 	}
 	if v.drop == passed {
 		v.drop = s.remotes.admit(from.addr, v, time.Now())

@@ -105,7 +105,7 @@ func (r *remotes) count() int {
 
 // admit says whether addr may send what the guard let pass as v. Checks always may.
 func (r *remotes) admit(addr netip.AddrPort, v verdict, now time.Time) drop {
-	if v.kind == kindCheck {
+	if v.kind == KindCheck {
 		return passed
 	}
 	r.mu.Lock()
@@ -115,15 +115,15 @@ func (r *remotes) admit(addr netip.AddrPort, v verdict, now time.Time) drop {
 		return dropUnknown
 	}
 	switch v.kind {
-	case kindRTP:
+	case KindRTP:
 		if !admitSource(&known.rtp, v.ssrc, maxRTPSources) {
 			return dropSSRC
 		}
-	case kindRTCP:
+	case KindRTCP:
 		if !admitSource(&known.rtcp, v.ssrc, maxRTCPSources) {
 			return dropSSRC
 		}
-	case kindDTLS:
+	case KindDTLS:
 		if v.handshake == 0 {
 			break
 		}

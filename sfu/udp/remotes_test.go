@@ -13,22 +13,22 @@ var alice = netip.MustParseAddrPort("192.0.2.1:5000")
 
 func TestOnlyCheckedAddressesSendMedia(t *testing.T) {
 	r, now := newRemotes(), time.Unix(1000, 0)
-	for _, k := range []kind{kindAnswer, kindDTLS, kindRTP, kindRTCP} {
+	for _, k := range []Kind{KindAnswer, KindDTLS, KindRTP, KindRTCP} {
 		if got := r.admit(alice, verdict{kind: k}, now); got != dropUnknown {
 			t.Errorf("kind %d before a check: %q", k, dropNames[got])
 		}
 	}
-	if got := r.admit(alice, verdict{kind: kindCheck}, now); got != passed {
+	if got := r.admit(alice, verdict{kind: KindCheck}, now); got != passed {
 		t.Errorf("check: %q", dropNames[got])
 	}
 	r.checked(alice, now)
-	for _, k := range []kind{kindAnswer, kindDTLS, kindRTP, kindRTCP} {
+	for _, k := range []Kind{KindAnswer, KindDTLS, KindRTP, KindRTCP} {
 		if got := r.admit(alice, verdict{kind: k}, now); got != passed {
 			t.Errorf("kind %d after a check: %q", k, dropNames[got])
 		}
 	}
 	r.forget(alice)
-	if got := r.admit(alice, verdict{kind: kindRTP}, now); got != dropUnknown {
+	if got := r.admit(alice, verdict{kind: KindRTP}, now); got != dropUnknown {
 		t.Errorf("after forget: %q", dropNames[got])
 	}
 }
@@ -42,10 +42,10 @@ func TestSilentRemotesAreForgotten(t *testing.T) {
 	r.checked(bob, now)
 	now = now.Add(time.Second)
 	r.checked(netip.MustParseAddrPort("192.0.2.3:5000"), now)
-	if got := r.admit(alice, verdict{kind: kindRTP}, now); got != dropUnknown {
+	if got := r.admit(alice, verdict{kind: KindRTP}, now); got != dropUnknown {
 		t.Errorf("silent remote: %q", dropNames[got])
 	}
-	if got := r.admit(bob, verdict{kind: kindRTP}, now); got != passed {
+	if got := r.admit(bob, verdict{kind: KindRTP}, now); got != passed {
 		t.Errorf("remote with fresh consent: %q", dropNames[got])
 	}
 }
@@ -63,7 +63,7 @@ func TestRemotesAreBounded(t *testing.T) {
 
 // TestSourceLimit is P2: a peer that invents SSRCs costs nothing behind the guard.
 func TestSourceLimit(t *testing.T) {
-	for k, limit := range map[kind]int{kindRTP: maxRTPSources, kindRTCP: maxRTCPSources} {
+	for k, limit := range map[Kind]int{KindRTP: maxRTPSources, KindRTCP: maxRTCPSources} {
 		r, now := newRemotes(), time.Unix(1000, 0)
 		r.checked(alice, now)
 		let := map[uint32]bool{}
@@ -94,7 +94,7 @@ func TestHandshakeLimit(t *testing.T) {
 	r.checked(alice, now)
 	flood := func() (bytes int) {
 		for range 100 {
-			if r.admit(alice, verdict{kind: kindDTLS, handshake: 1200}, now) == passed {
+			if r.admit(alice, verdict{kind: KindDTLS, handshake: 1200}, now) == passed {
 				bytes += 1200
 			}
 		}
@@ -103,7 +103,7 @@ func TestHandshakeLimit(t *testing.T) {
 	if n := flood(); n == 0 || n > maxHandshake {
 		t.Errorf("%d bytes passed, want at most %d", n, maxHandshake)
 	}
-	if got := r.admit(alice, verdict{kind: kindDTLS}, now); got != passed {
+	if got := r.admit(alice, verdict{kind: KindDTLS}, now); got != passed {
 		t.Errorf("application data after the flood: %q", dropNames[got])
 	}
 	now = now.Add(handshakeWindow + time.Second)

@@ -29,7 +29,7 @@ const (
 // Socket is the one media socket. Its methods may be called from any goroutine.
 type Socket struct {
 	// fixed
-	conn        *net.UDPConn
+	wire        wire
 	local       *net.UDPAddr
 	log         *slog.Logger
 	media, turn *half
@@ -40,6 +40,7 @@ type Socket struct {
 	counters counters
 	pool     sync.Pool // of *datagram
 	attached atomic.Int32
+	receiver atomic.Pointer[Receiver]
 
 	// owned by the reader
 	addresses map[netip.AddrPort]*net.UDPAddr
@@ -53,7 +54,8 @@ type Socket struct {
 
 // datagram is one packet on its way from the reader, or from a path, to ReadFrom.
 type datagram struct {
-	from *net.UDPAddr // shared and never changed
+	src  netip.AddrPort // unmapped; written by the wire
+	from *net.UDPAddr   // shared and never changed
 	n    int
 	// One byte more than is allowed, so that a longer datagram shows.
 	buf [stunwire.MaxDatagram + 1]byte
@@ -65,26 +67,20 @@ func Listen(addr netip.AddrPort, log *slog.Logger) (*Socket, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	network, bind := "udp", &net.UDPAddr{Port: int(addr.Port())}
-	if ip := addr.Addr().Unmap(); ip.IsValid() && ip != netip.IPv6Unspecified() {
-		bind = net.UDPAddrFromAddrPort(netip.AddrPortFrom(ip, addr.Port()))
-		if ip.Is4() {
-			network = "udp4"
-		} else {
-			network = "udp6"
-		}
-	}
-	conn, err := net.ListenUDP(network, bind)
+	conn, local, err := listenUDP(addr)
 	if err != nil {
 		return nil, fmt.Errorf("media socket: %w", err)
 	}
-	local, ok := conn.LocalAddr().(*net.UDPAddr)
-	if !ok {
-		conn.Close()
-		return nil, fmt.Errorf("media socket: local address is a %T", conn.LocalAddr())
+	if err := setBuffers(conn); err != nil {
+		log.Warn("media socket keeps small kernel buffers", "err", err)
 	}
+	return open(newWire(conn, log), local, log), nil
+}
+
+// open starts a socket on w, which it closes.
+func open(w wire, local *net.UDPAddr, log *slog.Logger) *Socket {
 	s := &Socket{
-		conn: conn, local: local, log: log,
+		wire: w, local: local, log: log,
 		closing: make(chan struct{}), finished: make(chan struct{}),
 		remotes:   remotes{byAddr: make(map[netip.AddrPort]*remote)},
 		pool:      sync.Pool{New: func() any { return new(datagram) }},
@@ -93,11 +89,8 @@ func Listen(addr netip.AddrPort, log *slog.Logger) (*Socket, error) {
 	}
 	s.media = &half{socket: s, queue: make(chan *datagram, mediaQueue), done: make(chan struct{}), full: dropMediaQueue, gone: dropMediaClosed}
 	s.turn = &half{socket: s, queue: make(chan *datagram, turnQueue), done: make(chan struct{}), full: dropTURNQueue, gone: dropTURNClosed}
-	if err := errors.Join(conn.SetReadBuffer(kernelBuffer), conn.SetWriteBuffer(kernelBuffer)); err != nil {
-		log.Warn("media socket keeps small kernel buffers", "err", err)
-	}
 	go s.read()
-	return s, nil
+	return s
 }
 
 // Media returns the end for the ICE agents: connectivity checks, DTLS, SRTP and SRTCP of authenticated peers. It
@@ -118,15 +111,20 @@ func (s *Socket) Counts() Counts {
 	n := s.counters.snapshot()
 	n.Remotes = s.remotes.count()
 	n.Paths = int(s.attached.Load())
+	n.GSO = s.wire.gso()
 	return n
 }
+
+// DisableGSO makes all batches send datagram by datagram, for good. It is for networks that lose runs without saying
+// so. It may be called from any goroutine.
+func (s *Socket) DisableGSO() { s.wire.disableGSO() }
 
 // Close closes the socket and both ends, and waits for the reader. Attached paths stay until they are detached,
 // but nothing passes through them any more.
 func (s *Socket) Close() error {
 	s.closeOnce.Do(func() {
 		close(s.closing)
-		s.closeErr = s.conn.Close()
+		s.closeErr = s.wire.close()
 		s.media.Close()
 		s.turn.Close()
 	})
@@ -139,9 +137,13 @@ func (s *Socket) Close() error {
 func (s *Socket) read() {
 	defer close(s.finished)
 	run := 0 // errors in a row
-	d := s.take()
+	slots := make([]*datagram, readBatch)
+	for i := range slots {
+		slots[i] = s.take()
+	}
+	in := &intake{socket: s, ours: make([]Datagram, 0, readBatch)}
 	for {
-		n, from, err := s.conn.ReadFromUDPAddrPort(d.buf[:])
+		n, err := s.wire.receive(slots)
 		if err != nil {
 			select {
 			case <-s.closing:
@@ -155,13 +157,27 @@ func (s *Socket) read() {
 			continue
 		}
 		run = 0
-		s.counters.received.Add(1)
-		s.counters.receivedBytes.Add(uint64(n))
-		d.n = n
-		if s.sort(d, netip.AddrPortFrom(from.Addr().Unmap(), from.Port())) {
-			d = s.take()
+		s.batch(in, slots[:n])
+	}
+}
+
+// batch sorts what was received at once and replaces what was taken.
+func (s *Socket) batch(in *intake, slots []*datagram) {
+	in.receiver, in.now = nil, time.Now()
+	if r := s.receiver.Load(); r != nil {
+		in.receiver = *r
+	}
+	bytes := 0
+	for i, d := range slots {
+		bytes += d.n
+		if in.sort(d) {
+			slots[i] = s.take()
 		}
 	}
+	in.flush()
+	s.counters.reads.Add(1)
+	s.counters.received.Add(uint64(len(slots)))
+	s.counters.receivedBytes.Add(uint64(bytes))
 }
 
 // rest waits after a read error, longer when it follows others, so that a socket which only fails does not take a
@@ -183,30 +199,6 @@ func (s *Socket) rest(run int, err error) bool {
 	}
 }
 
-// sort sends a received datagram on its way and says whether it was taken.
-func (s *Socket) sort(d *datagram, from netip.AddrPort) bool {
-	v := inspect(d.buf[:d.n])
-	if v.drop != passed {
-		s.counters.drop(v.drop, v.fault)
-		return false
-	}
-	if s.path(from) != nil {
-		s.counters.drop(dropSpoofed, stunwire.OK)
-		return false
-	}
-	to := s.turn
-	if !v.kind.forTURN() {
-		to = s.media
-		if reason := s.remotes.admit(from, v, time.Now()); reason != passed {
-			s.counters.drop(reason, stunwire.OK)
-			return false
-		}
-	}
-	s.counters.kinds[v.kind].Add(1)
-	d.from = s.address(from)
-	return to.put(d)
-}
-
 // address gives the form that net.PacketConn wants, without an allocation per datagram. Only the reader calls it.
 func (s *Socket) address(from netip.AddrPort) *net.UDPAddr {
 	if known := s.addresses[from]; known != nil {
@@ -223,7 +215,7 @@ func (s *Socket) address(from netip.AddrPort) *net.UDPAddr {
 // send hands p to the kernel. A datagram that the kernel does not take now (ENOBUFS, ECONNREFUSED, EPERM,
 // ENETUNREACH, EMSGSIZE ...) is lost like one that the network drops; the only error is net.ErrClosed.
 func (s *Socket) send(p []byte, to netip.AddrPort) (int, error) {
-	if _, err := s.conn.WriteToUDPAddrPort(p, to); err != nil {
+	if err := s.wire.send(p, to); err != nil {
 		select {
 		case <-s.closing:
 			return 0, net.ErrClosed

@@ -3,17 +3,21 @@ package udp
 import (
 	"bytes"
 	"errors"
+	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 )
 
 // patience bounds every wait for something that must come.
 const patience = 5 * time.Second
+
+var discard = slog.New(slog.DiscardHandler)
 
 func listen(t *testing.T, addr string) *Socket {
 	t.Helper()
@@ -267,12 +271,31 @@ func TestFullQueueDrops(t *testing.T) {
 	}
 }
 
+// faultyWire cannot receive while it is broken.
+type faultyWire struct {
+	wire
+	broken atomic.Bool
+}
+
+func (w *faultyWire) receive(into []*datagram) (int, error) {
+	if w.broken.Load() {
+		return 0, errors.New("broken")
+	}
+	return w.wire.receive(into)
+}
+
 // TestReadErrorsAreSwallowed makes the kernel socket fail for a while.
 func TestReadErrorsAreSwallowed(t *testing.T) {
-	s := listen(t, "127.0.0.1:0")
-	s.conn.SetReadDeadline(time.Unix(1, 0))
+	conn, local, err := listenUDP(netip.MustParseAddrPort("127.0.0.1:0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &faultyWire{wire: newWire(conn, discard)}
+	w.broken.Store(true)
+	s := open(w, local, discard)
+	t.Cleanup(func() { s.Close() })
 	until(t, "errors", func() bool { return s.Counts().ReadErrors > loudRun })
-	s.conn.SetReadDeadline(time.Time{})
+	w.broken.Store(false)
 	peer := dial(t, s, "127.0.0.1")
 	peer.Write(unhex(t, check))
 	receive(t, s.Media())
