@@ -1,0 +1,119 @@
+package transport
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+const (
+	codecVP8  = "video/VP8"
+	codecVP9  = "video/VP9"
+	codecH264 = "video/H264"
+	codecH265 = "video/H265"
+	codecAV1  = "video/AV1"
+	codecOpus = "audio/opus"
+)
+
+var canonical = []string{codecVP8, codecVP9, codecH264, codecH265, codecAV1, codecOpus}
+
+// formats lists the formats of the m-line that can be sent, in the offer's order. transport says whether
+// transport-wide feedback is wanted.
+func (m *Media) formats(transport bool) []Format {
+	var out []Format
+	for _, t := range m.types {
+		f, ok := parseRTPMap(m.Kind, m.codecs[t])
+		if !ok || !sendable(f.Codec, m.fmtp[t]) {
+			continue
+		}
+		n, _ := strconv.Atoi(t) // was checked with the m-line
+		f.PayloadType, f.Parameters, f.RTX = uint8(n), m.fmtp[t], m.rtxFor(t)
+		for _, feedback := range slices.Concat(m.feedback["*"], m.feedback[t]) {
+			if answered(m.Kind, feedback, transport) && !slices.Contains(f.feedback, feedback) {
+				f.feedback = append(f.feedback, feedback)
+			}
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+// parseRTPMap reads "VP8/90000" or "opus/48000/2".
+func parseRTPMap(kind, rtpmap string) (f Format, ok bool) {
+	part := strings.Split(rtpmap, "/")
+	if len(part) < 2 || len(part) > 3 {
+		return f, false
+	}
+	i := slices.IndexFunc(canonical, func(c string) bool { return strings.EqualFold(c, kind+"/"+part[0]) })
+	if i < 0 {
+		return f, false
+	}
+	f = Format{Codec: canonical[i], Clock: 90000}
+	if f.Codec == codecOpus {
+		f.Clock, f.Channels = 48000, 2
+		return f, len(part) == 3 && part[1] == "48000" && part[2] == "2"
+	}
+	return f, part[1] == "90000"
+}
+
+// parameter finds one parameter of an fmtp.
+func parameter(fmtp, name string) string {
+	for p := range strings.SplitSeq(fmtp, ";") {
+		if k, v, _ := strings.Cut(strings.TrimSpace(p), "="); strings.EqualFold(k, name) {
+			return strings.TrimSpace(v)
+		}
+	}
+	return ""
+}
+
+// sendable leaves out formats that no caster's packets fit: H.264 without fragments (casters send packetization mode
+// 1, RFC 6184 §6.3), profiles of VP9 and AV1 with more than 8 bits, which casters do not negotiate.
+func sendable(codec, fmtp string) bool {
+	switch codec {
+	case codecH264:
+		return parameter(fmtp, "packetization-mode") == "1"
+	case codecVP9:
+		p := parameter(fmtp, "profile-id")
+		return p == "" || p == "0"
+	case codecAV1:
+		p := parameter(fmtp, "profile")
+		return p == "" || p == "0"
+	}
+	return true
+}
+
+// profileOf is the profile of an H.264 fmtp: the first of its three bytes, and constrained set 1 of the second,
+// which tells constrained baseline from baseline.
+func profileOf(fmtp string) uint64 {
+	level := parameter(fmtp, "profile-level-id")
+	if len(level) != 6 {
+		level = "420010" // RFC 6184 §8.1: baseline without it
+	}
+	n, err := strconv.ParseUint(level, 16, 32)
+	if err != nil {
+		return 0
+	}
+	return n>>16<<8&0xFF00 | n>>8&0x40
+}
+
+// rtxFor finds the payload type of the resends of t, -1 without one.
+func (m *Media) rtxFor(t string) int16 {
+	for _, r := range m.types {
+		if strings.EqualFold(m.codecs[r], "rtx/90000") && m.Kind == "video" && parameter(m.fmtp[r], "apt") == t {
+			n, _ := strconv.Atoi(r)
+			return int16(n)
+		}
+	}
+	return -1
+}
+
+// answered says which offered feedback is agreed to.
+func answered(kind, feedback string, transport bool) bool {
+	switch feedback {
+	case "transport-cc":
+		return transport
+	case "goog-remb", "nack", "nack pli", "ccm fir":
+		return kind == "video"
+	}
+	return false
+}

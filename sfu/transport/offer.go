@@ -1,0 +1,323 @@
+package transport
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Bounds of an offer. A browser's offer of three m-lines is about 8 KiB and 250 lines; these admit every client and
+// keep a hostile one from buying time or memory with a single message.
+const (
+	maxOfferBytes   = 64 << 10
+	maxOfferLines   = 2000
+	maxMedia        = 8
+	maxFormats      = 64
+	maxRIDs         = 6
+	maxCandidates   = 64
+	maxFingerprints = 8
+)
+
+// Offer is a viewer's SDP offer after parsing.
+type Offer struct {
+	// Media are the m-lines in order.
+	Media []Media
+
+	session section // what stands before the first m-line
+	bundle  []string
+	bundled bool
+	mixed   bool
+}
+
+// section is what may stand at session level or in an m-line, the latter winning.
+type section struct {
+	ufrag, password, setup, direction string
+	fingerprints                      []fingerprintOf
+	candidates                        int
+}
+
+// Media is one m-line of an offer.
+type Media struct {
+	// Kind is "audio" or "video", Mid its identification tag.
+	Kind, Mid string
+	// Receives says whether the peer takes media on it (recvonly or sendrecv); Inactive that it is inactive.
+	// An m-line with neither is refused by Server.Open if it is to be sent.
+	Receives, Inactive bool
+
+	section
+	protocol string
+	rejected bool // port 0 without bundle-only
+	types    []string
+	codecs   map[string]string   // payload type to rtpmap
+	fmtp     map[string]string   // payload type to parameters
+	feedback map[string][]string // payload type or * to feedback
+	ids      map[string]uint8    // URI to identifier
+	muxed    bool                // rtcp-mux
+	reduced  bool                // rtcp-rsize
+	mixed    bool
+	rids     int
+}
+
+// ParseOffer reads an offer within bounds. It refuses data channels, m-lines without a mid, media without rtcp-mux or
+// over anything but DTLS-SRTP, and peers that want to be the DTLS server. An error is an *Error. Candidates are
+// counted and ignored: the server is ICE-lite and sends no checks.
+func ParseOffer(sdp string) (*Offer, error) {
+	if len(sdp) > maxOfferBytes {
+		return nil, badOffer("longer than %d bytes", maxOfferBytes)
+	}
+	if !strings.HasPrefix(sdp, "v=0") {
+		return nil, badOffer("not SDP")
+	}
+	o := &Offer{}
+	lines := 0
+	for line := range strings.SplitSeq(sdp, "\n") {
+		if lines++; lines > maxOfferLines {
+			return nil, badOffer("more than %d lines", maxOfferLines)
+		}
+		if err := o.line(strings.TrimSuffix(line, "\r")); err != nil {
+			return nil, err
+		}
+	}
+	return o, o.check()
+}
+
+func (o *Offer) line(line string) error {
+	if strings.ContainsFunc(line, func(r rune) bool { return r < ' ' && r != '\t' }) {
+		return badOffer("a control character")
+	}
+	if m, ok := strings.CutPrefix(line, "m="); ok {
+		return o.mediaLine(m)
+	}
+	attribute, ok := strings.CutPrefix(line, "a=")
+	if !ok {
+		return nil
+	}
+	name, value, _ := strings.Cut(attribute, ":")
+	if len(o.Media) > 0 {
+		return o.Media[len(o.Media)-1].attribute(name, value)
+	}
+	switch name {
+	case "group":
+		f := strings.Fields(value)
+		if len(f) > 0 && f[0] == "BUNDLE" {
+			if o.bundled || len(f) > maxMedia+1 {
+				return badOffer("more than one BUNDLE group, or too long a one")
+			}
+			o.bundled, o.bundle = true, f[1:]
+		}
+	case "extmap-allow-mixed":
+		o.mixed = true
+	}
+	return o.session.attribute(name, value)
+}
+
+// mediaLine reads "video 9 UDP/TLS/RTP/SAVPF 96 97".
+func (o *Offer) mediaLine(line string) error {
+	f := strings.Fields(line)
+	switch {
+	case len(o.Media) == maxMedia:
+		return badOffer("more than %d m-lines", maxMedia)
+	case len(f) < 4:
+		return badOffer("short m-line")
+	case f[0] == "application":
+		return badOffer("data channels are not supported")
+	case f[0] != "audio" && f[0] != "video":
+		return badOffer("m-line of kind %q", clip(f[0]))
+	case len(f)-3 > maxFormats:
+		return badOffer("more than %d formats in an m-line", maxFormats)
+	case !slices.Contains([]string{"UDP/TLS/RTP/SAVPF", "TCP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP"}, f[2]):
+		return badOffer("m-line with protocol %q", clip(f[2]))
+	}
+	for i, t := range f[3:] {
+		if n, err := strconv.Atoi(t); err != nil || n < 0 || n > 127 || strconv.Itoa(n) != t || slices.Contains(f[3:3+i], t) {
+			return badOffer("payload type %q", clip(t))
+		}
+	}
+	o.Media = append(o.Media, Media{
+		Kind: f[0], protocol: f[2], rejected: f[1] == "0", types: f[3:], mixed: o.mixed,
+		codecs: map[string]string{}, fmtp: map[string]string{}, feedback: map[string][]string{}, ids: map[string]uint8{},
+	})
+	return nil
+}
+
+func (m *Media) attribute(name, value string) error {
+	switch name {
+	case "mid":
+		if value == "" || len(value) > maxOneByteLength || m.Mid != "" || strings.ContainsAny(value, " \t") {
+			return badOffer("a=mid of %d characters, or a second one", len(value))
+		}
+		m.Mid = value
+	case "rid":
+		if m.rids++; m.rids > maxRIDs {
+			return badOffer("more than %d rids", maxRIDs)
+		}
+	case "rtpmap", "fmtp", "rtcp-fb":
+		return m.formatAttribute(name, value)
+	case "extmap":
+		m.extension(value)
+	case "extmap-allow-mixed":
+		m.mixed = true
+	case "rtcp-mux":
+		m.muxed = true
+	case "rtcp-rsize":
+		m.reduced = true
+	case "bundle-only":
+		m.rejected = false
+	default:
+		return m.section.attribute(name, value)
+	}
+	return nil
+}
+
+// formatAttribute reads what belongs to a payload type; of those that the m-line does not list, nothing is kept.
+func (m *Media) formatAttribute(name, value string) error {
+	t, rest, _ := strings.Cut(value, " ")
+	if t != "*" && !slices.Contains(m.types, t) {
+		return nil
+	}
+	switch name {
+	case "rtpmap":
+		m.codecs[t] = rest
+	case "fmtp":
+		if len(rest) > 512 {
+			return badOffer("a=fmtp of %d characters", len(rest))
+		}
+		m.fmtp[t] = rest
+	case "rtcp-fb":
+		if len(m.feedback[t]) < 16 && len(rest) < 64 {
+			m.feedback[t] = append(m.feedback[t], rest)
+		}
+	}
+	return nil
+}
+
+// extension reads "3/recvonly urn:…". Identifiers beyond the one-byte form are not used, and no identifier twice.
+func (m *Media) extension(value string) {
+	f := strings.Fields(value)
+	if len(f) < 2 {
+		return
+	}
+	number, direction, _ := strings.Cut(f[0], "/")
+	id, err := strconv.Atoi(number)
+	if err != nil || id < 1 || id > maxOneByteID || direction == "sendonly" || direction == "inactive" {
+		return
+	}
+	if (&extensions{}).slot(f[1]) == nil || m.ids[f[1]] != 0 {
+		return
+	}
+	for _, used := range m.ids {
+		if int(used) == id {
+			return
+		}
+	}
+	m.ids[f[1]] = uint8(id)
+}
+
+func (s *section) attribute(name, value string) error {
+	switch name {
+	case "sendrecv", "sendonly", "recvonly", "inactive":
+		s.direction = name
+	case "ice-ufrag":
+		if len(value) < 4 || len(value) > 256 || strings.ContainsFunc(value, notICE) {
+			return badOffer("a=ice-ufrag")
+		}
+		s.ufrag = value
+	case "ice-pwd":
+		if len(value) < 22 || len(value) > 256 || strings.ContainsFunc(value, notICE) {
+			return badOffer("a=ice-pwd")
+		}
+		s.password = value
+	case "setup":
+		s.setup = value
+	case "fingerprint":
+		if f, ok := parseFingerprint(value); ok {
+			if s.fingerprints = append(s.fingerprints, f); len(s.fingerprints) > maxFingerprints {
+				return badOffer("more than %d fingerprints", maxFingerprints)
+			}
+		}
+	case "candidate":
+		if s.candidates++; s.candidates > maxCandidates {
+			return badOffer("more than %d candidates", maxCandidates)
+		}
+	}
+	return nil
+}
+
+// notICE is true for what is no ice-char, RFC 8839 §5.4.
+func notICE(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '+' && r != '/'
+}
+
+// check completes the m-lines with what stands at session level and refuses what cannot be answered.
+func (o *Offer) check() error {
+	seen := map[string]bool{}
+	for i := range o.Media {
+		m := &o.Media[i]
+		if m.Mid == "" || seen[m.Mid] {
+			return badOffer("an m-line has no a=mid of its own")
+		}
+		seen[m.Mid] = true
+		m.inherit(o.session)
+		m.Receives = !m.rejected && (m.direction == "recvonly" || m.direction == "sendrecv" || m.direction == "")
+		m.Inactive = m.rejected || m.direction == "inactive"
+		if m.Receives && !m.muxed {
+			return badOffer("m-line %q has no a=rtcp-mux", clip(m.Mid))
+		}
+	}
+	for _, mid := range o.bundle {
+		if !seen[mid] {
+			return badOffer("BUNDLE names %q, which is no m-line", clip(mid))
+		}
+	}
+	t := o.transport()
+	if t == nil || t.rejected {
+		return badOffer("no m-line that can carry the transport")
+	}
+	return t.usable()
+}
+
+func (m *Media) inherit(s section) {
+	if m.ufrag == "" {
+		m.ufrag, m.password = s.ufrag, s.password
+	}
+	if len(m.fingerprints) == 0 {
+		m.fingerprints = s.fingerprints
+	}
+	if m.setup == "" {
+		m.setup = s.setup
+	}
+	if m.direction == "" {
+		m.direction = s.direction
+	}
+}
+
+// transport is the m-line whose transport counts for all: the first of the BUNDLE group, RFC 9143 §7.2.1, or the
+// only one.
+func (o *Offer) transport() *Media {
+	for i := range o.Media {
+		if len(o.bundle) == 0 && !o.Media[i].rejected || len(o.bundle) > 0 && o.Media[i].Mid == o.bundle[0] {
+			return &o.Media[i]
+		}
+	}
+	return nil
+}
+
+func (s *section) usable() error {
+	switch {
+	case s.ufrag == "" || s.password == "":
+		return badOffer("no ICE credentials")
+	case len(s.fingerprints) == 0:
+		return badOffer("no fingerprint by SHA-256, SHA-384 or SHA-512")
+	case s.setup != "actpass" && s.setup != "active":
+		return badOffer("a=setup:%s, must be actpass or active", clip(s.setup))
+	}
+	return nil
+}
+
+// inBundle says whether the m-line shares the transport.
+func (o *Offer) inBundle(m *Media) bool {
+	if !o.bundled {
+		return o.transport() == m
+	}
+	return slices.Contains(o.bundle, m.Mid)
+}
