@@ -22,9 +22,6 @@ const (
 	iceConsent     = 30 * time.Second // RFC 7675 §5.1: consent expires; failed
 )
 
-// nackStore is how many sent packets a viewer's connection keeps to answer NACK: 4 s of a 2.5 Mbit/s stream.
-const nackStore = 1024
-
 // settings is how every connection of the engine behaves: ICE-lite on the one socket, DTLS server, no mDNS, AES-GCM
 // before AES-CM because it seals in a quarter of the time.
 func settings(mux ice.UDPMux, logs logging.LoggerFactory) (webrtc.SettingEngine, error) {
@@ -48,7 +45,15 @@ func settings(mux ice.UDPMux, logs logging.LoggerFactory) (webrtc.SettingEngine,
 // in on their own stream (RFC 4588); pion puts them back into the main one.
 func newCasterAPI(s webrtc.SettingEngine) (*webrtc.API, error) {
 	m := &webrtc.MediaEngine{}
-	if err := registerCodecs(m, true); err != nil {
+	if err := registerCodecs(m); err != nil {
+		return nil, err
+	}
+	for _, uri := range []string{uriDependency, uriCapture} {
+		if err := m.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: uri}, webrtc.RTPCodecTypeVideo); err != nil {
+			return nil, err
+		}
+	}
+	if err := m.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: uriLevel}, webrtc.RTPCodecTypeAudio); err != nil {
 		return nil, err
 	}
 	r := &interceptor.Registry{}
@@ -71,31 +76,9 @@ func newCasterAPI(s webrtc.SettingEngine) (*webrtc.API, error) {
 	return webrtc.NewAPI(webrtc.WithMediaEngine(m), webrtc.WithInterceptorRegistry(r), webrtc.WithSettingEngine(s)), nil
 }
 
-// newViewerAPI makes connections that send: they answer NACK from the packets they sent, byte for byte, and send
-// sender reports. No header extension is negotiated: one that changes from sending to resending would use an
-// AES-GCM nonce twice.
-func newViewerAPI(s webrtc.SettingEngine) (*webrtc.API, error) {
-	m := &webrtc.MediaEngine{}
-	if err := registerCodecs(m, false); err != nil {
-		return nil, err
-	}
-	r := &interceptor.Registry{}
-	responder, err := nack.NewResponderInterceptor(nack.ResponderSize(nackStore))
-	if err != nil {
-		return nil, err
-	}
-	reports, err := report.NewSenderInterceptor()
-	if err != nil {
-		return nil, err
-	}
-	r.Add(responder)
-	r.Add(reports)
-	return webrtc.NewAPI(webrtc.WithMediaEngine(m), webrtc.WithInterceptorRegistry(r), webrtc.WithSettingEngine(s)), nil
-}
-
 // registerCodecs lists what can be forwarded. The payload types are only our own preference: pion answers with those
-// of the offer. rtx says whether retransmissions have their own stream; pion v3 can receive but not send them.
-func registerCodecs(m *webrtc.MediaEngine, rtx bool) error {
+// of the offer.
+func registerCodecs(m *webrtc.MediaEngine) error {
 	feedback := []webrtc.RTCPFeedback{{Type: "ccm", Parameter: "fir"}, {Type: "nack"}, {Type: "nack", Parameter: "pli"}}
 	video := []struct {
 		mime, format string
@@ -117,9 +100,6 @@ func registerCodecs(m *webrtc.MediaEngine, rtx bool) error {
 		}}
 		if err := m.RegisterCodec(codec, webrtc.RTPCodecTypeVideo); err != nil {
 			return err
-		}
-		if !rtx {
-			continue
 		}
 		resend := webrtc.RTPCodecParameters{PayloadType: v.rtx, RTPCodecCapability: webrtc.RTPCodecCapability{
 			MimeType: "video/rtx", ClockRate: 90000, SDPFmtpLine: v.rtxFormat,

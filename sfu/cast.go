@@ -52,10 +52,10 @@ type cast struct {
 	viewers map[string]*viewer
 }
 
-func newCast(id string, drops *Drops) *cast {
+func newCast(id string, drops *Drops, shards []*shard) *cast {
 	c := &cast{id: id, viewers: map[string]*viewer{}}
 	for s := range slotCount {
-		c.tracks[s] = &track{slot: s, drops: drops}
+		c.tracks[s] = newTrack(s, drops, shards)
 	}
 	return c
 }

@@ -30,7 +30,7 @@ func newCaster(ctx context.Context, e *Engine, id string, on *cast, offer string
 	for _, m := range ms {
 		c.slots[m.mid] = m.slot
 	}
-	if err := c.init(e, id, on, e.casterAPI, func() {}); err != nil {
+	if err := c.init(e, id, on, e.casterAPI, c); err != nil {
 		return nil, "", err
 	}
 	c.pc.OnTrack(c.onTrack)
@@ -49,7 +49,7 @@ func (c *caster) onTrack(remote *webrtc.TrackRemote, receiver *webrtc.RTPReceive
 	if !ok {
 		return
 	}
-	l := newLayer(c, c.cast.tracks[slot], remote)
+	l := newLayer(c, c.cast.tracks[slot], remote, receiver)
 	c.start(func() { c.runLayer(l) })
 }
 
@@ -61,8 +61,6 @@ func (c *caster) runLayer(l *layer) {
 	c.layersMu.Lock()
 	c.layers = append(c.layers, l)
 	c.layersMu.Unlock()
-	l.track.setSource(l)
-	c.engine.castChanged(c.cast)
 	l.run()
 	c.layersMu.Lock()
 	c.layers = slices.DeleteFunc(c.layers, func(other *layer) bool { return other == l })

@@ -11,7 +11,7 @@ import (
 	"github.com/pion/webrtc/v3"
 )
 
-// connection is what a caster and a viewer have in common: a PeerConnection, its goroutines, its end.
+// connection is a caster's PeerConnection, its goroutines and its end.
 //
 //	answered -> connected <-> disconnected -> failed -> closed
 //	answered -> closed (not connected within connectTimeout)
@@ -21,7 +21,7 @@ type connection struct {
 	engine *Engine
 	cast   *cast
 	pc     *webrtc.PeerConnection
-	up     func() // called when it becomes connected
+	self   peer // who this connection is
 
 	connected atomic.Bool
 	deadline  *time.Timer
@@ -33,17 +33,17 @@ type connection struct {
 	wg     sync.WaitGroup
 }
 
-func (c *connection) init(e *Engine, id string, on *cast, api *webrtc.API, up func()) error {
+func (c *connection) init(e *Engine, id string, on *cast, api *webrtc.API, self peer) error {
 	pc, err := api.NewPeerConnection(webrtc.Configuration{Certificates: e.certificates})
 	if err != nil {
 		return err
 	}
-	c.id, c.engine, c.cast, c.pc, c.up = id, e, on, pc, up
+	c.id, c.engine, c.cast, c.pc, c.self = id, e, on, pc, self
 	c.done = make(chan struct{})
 	c.deadline = time.AfterFunc(e.patience, func() {
 		if !c.connected.Load() {
 			c.tell("failed")
-			e.drop(c)
+			e.drop(c.self)
 		}
 	})
 	pc.OnConnectionStateChange(c.changed)
@@ -55,19 +55,18 @@ func (c *connection) changed(s webrtc.PeerConnectionState) {
 	case webrtc.PeerConnectionStateConnected:
 		c.deadline.Stop()
 		c.connected.Store(true)
-		c.up()
 		c.tell("connected")
 	case webrtc.PeerConnectionStateDisconnected:
 		c.tell("disconnected")
 	case webrtc.PeerConnectionStateFailed, webrtc.PeerConnectionStateClosed:
 		c.connected.Store(false)
 		c.tell(s.String())
-		c.engine.drop(c)
+		c.engine.drop(c.self)
 	}
 }
 
 // tell reports the state of the connection, unless it is no longer the peer's.
-func (c *connection) tell(state string) { c.engine.peerChanged(c, state) }
+func (c *connection) tell(state string) { c.engine.peerChanged(c.self, state) }
 
 // start runs f as a goroutine of the connection. It returns false when the connection is closed already.
 func (c *connection) start(f func()) bool {
@@ -89,9 +88,12 @@ func (c *connection) recover() {
 	if fault := recover(); fault != nil {
 		c.engine.faults.Add(1)
 		c.engine.log.Error("connection dropped after a fault", "peer", c.id, "fault", fault, "stack", string(debug.Stack()))
-		c.engine.drop(c)
+		c.engine.drop(c.self)
 	}
 }
+
+func (c *connection) peerID() string { return c.id }
+func (c *connection) on() *cast      { return c.cast }
 
 // close ends the PeerConnection and waits for the connection's goroutines, so none of them may call it. It may be
 // called several times.

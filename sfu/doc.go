@@ -2,28 +2,33 @@
 // cast. It knows casts, peers and packets; who may do what is the business of package signal, and the two meet only
 // in plain arguments (Engine's methods one way, Events the other).
 //
+// Two rules come before everything else. A packet is immutable from the moment it lies in a ring. And what belongs to
+// a viewer's media is touched by the goroutine of its shard alone.
+//
 // The path of a packet, in the order of the files:
 //
-//  1. caster.go: a caster's PeerConnection receives, repairs (NACK) and decrypts. Each incoming stream becomes a
-//     layer.
-//  2. layer.go: the read loop of one layer, a goroutine that lives as long as the stream. It parses the packet,
-//     looks for keyframes and hands the packet to its track.
+//  1. caster.go: a caster's PeerConnection (pion) receives, repairs (NACK) and decrypts. Each incoming stream becomes
+//     a layer.
+//  2. layer.go: the read loop of one layer, a goroutine that lives as long as the stream. It parses the packet once,
+//     puts it into the ring and wakes the shards that follow: at the end of a frame, else a little later.
 //  3. track.go: one slot of a cast ("screen", "camera", "audio"). The slot is stable: viewers hang on to it while
-//     casters come and go. The newest layer that was put into it is its source; packets of any other are dropped.
-//  4. downtrack.go: the track as one viewer gets it. The rewriter (package forward) gives the packet the numbers
-//     that this viewer expects next, so a caster's reload is a jump in the picture and nothing else.
-//  5. viewer.go: a viewer's PeerConnection encrypts, sends, and answers NACK from its own store of sent packets.
+//     casters and their logs come and go.
+//  4. shard.go: one goroutine per processor. It takes what changed and goes through its viewers one after the other.
+//  5. viewer.go: what one viewer may be sent now: audio first, then video as its pacer allows.
+//  6. downtrack.go: the track as one viewer gets it: a cursor in the log, the selector that decides what passes, the
+//     rewriter that gives it this viewer's numbers. It is sealed straight into the shard's batch (package transport).
+//  7. The shard flushes the batch (package udp).
 //
-// The way back: a viewer's PLI or FIR goes to the layer's gate (forward.Keyframe), which lets one request leave
-// however many viewers ask. The caster's loop repeats it while nobody has answered.
+// The way back: intake.go finds the viewer whose datagram it is and leaves a copy in its shard's inbox. NACK is
+// answered from the ring by way of the rewriter's history; PLI and FIR go to the layer's gate (forward.Keyframe),
+// which lets one request leave however many viewers ask.
 //
 // Who owns what:
 //
-//   - Engine.mu guards the maps of casts and peers, and is never held while pion is called or an event is told.
-//   - track.mu guards the list of down tracks and what is in them; a packet is forwarded under it. Lock order:
-//     track.mu, then Engine.mu.
-//   - A peer's goroutines (read loops, RTCP readers, the caster's loop) end when its PeerConnection is closed;
-//     Engine.Close waits for all of them.
+//   - Engine.mu guards the maps of casts and peers, and is never held while pion, a shard or an event is called.
+//   - shard.mu guards the inbox and the list of what changed, for the time of an append.
+//   - No lock is taken for a forwarded packet, and nothing is allocated for it.
+//   - A caster's goroutines end when its PeerConnection is closed; Engine.Close waits for them and for the shards.
 //
-// Both ends are ICE-lite and answer once: the server never sends a check and never offers.
+// Both ends are ICE-lite and answer once: the server never offers.
 package sfu

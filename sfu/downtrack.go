@@ -1,156 +1,312 @@
 package sfu
 
 import (
-	"strings"
 	"time"
 
-	"github.com/pion/rtp"
-	"github.com/pion/webrtc/v3"
-
+	"castcode/sfu/codec"
 	"castcode/sfu/forward"
+	"castcode/sfu/packet"
+	"castcode/sfu/transport"
+	"castcode/sfu/udp"
 )
 
-// downTrack is a track as one viewer gets it: a pion TrackLocal that wears any of the negotiated codecs, so that a
-// viewer can connect before anybody casts and stay when the caster's codec changes.
+// patience is how many packets a cursor may be behind before it is looked at whether that is too far.
+const patience = 64
+
+// meanPacket stands for the size of packets that nobody has looked at yet, in bytes.
+const meanPacket = 1100
+
+// downTrack is a track as one viewer gets it: a cursor in the log of the slot's stream, and the numbers that the
+// viewer sees. It belongs to the viewer's shard.
 type downTrack struct {
 	// fixed
 	viewer *viewer
 	track  *track
-	kind   webrtc.RTPCodecType
+	out    *transport.Track
+	clock  uint32
 
-	// guarded by track.mu
+	stream   *stream // whose log the cursor is in; nil: none yet
+	previous *stream // before it, for NACK
+	format   *transport.Format
+	from     int64  // nothing is sent before
+	cursor   uint64 // next number to look at; 0: not begun in this log
+	held     *packet.Packet
+	verdict  forward.Verdict
+	replayTo uint64
+	wanting  bool // a keyframe was asked for and has not come
+
+	start    forward.Start
+	selector forward.Selector
 	rewriter forward.Rewriter
-	context  webrtc.TrackLocalContext   // nil until the connection is negotiated, and after it ended
-	codec    *webrtc.RTPCodecParameters // of the source that payload belongs to
-	payload  uint8                      // payload type that the viewer negotiated for codec; 0: it cannot decode it
-	header   rtp.Header
-	sent     uint64
+	repair   forward.Repair
+	tail     forward.Tail
+
+	lastTS uint32 // outgoing
+	lastAt int64  // its arrival
+	sent   bool
+	ext    transport.Extensions
 }
 
-func newDownTrack(v *viewer, t *track) *downTrack {
-	kind := webrtc.RTPCodecTypeVideo
-	if t.slot == Audio {
-		kind = webrtc.RTPCodecTypeAudio
+func newDownTrack(v *viewer, t *track, out *transport.Track) *downTrack {
+	return &downTrack{
+		viewer: v, track: t, out: out, clock: t.slot.clock(), rewriter: forward.NewRewriter(t.slot.clock()),
 	}
-	return &downTrack{viewer: v, track: t, kind: kind, rewriter: forward.NewRewriter(t.slot.clock())}
 }
 
-// Bind, Unbind, ID, RID, StreamID and Kind make a downTrack a webrtc.TrackLocal. One StreamID for all slots keeps
-// sound and picture in one MediaStream, which is what synchronises them in a browser.
+// begins lets the down track send from a time on.
+func (d *downTrack) begins(at int64) {
+	d.from = at
+	d.start = forward.NewStart(forward.DefaultStart, at)
+}
 
-func (d *downTrack) ID() string                { return d.track.slot.String() }
-func (d *downTrack) RID() string               { return "" }
-func (d *downTrack) StreamID() string          { return "cast" }
-func (d *downTrack) Kind() webrtc.RTPCodecType { return d.kind }
-
-// Bind is called by pion when the connection is negotiated. The codec it returns tells pion which feedback there
-// is; packets may wear the payload type of any negotiated codec.
-func (d *downTrack) Bind(c webrtc.TrackLocalContext) (webrtc.RTPCodecParameters, error) {
-	codecs := c.CodecParameters()
-	if len(codecs) == 0 {
-		return webrtc.RTPCodecParameters{}, webrtc.ErrUnsupportedCodec
+// next is the packet that is to be sent next; nil when there is none. It stays the same until send.
+func (d *downTrack) next(now int64) *packet.Packet {
+	s := d.track.source.Load()
+	if s == nil || now < d.from {
+		return nil
 	}
-	d.track.mu.Lock()
-	defer d.track.mu.Unlock()
-	d.context, d.codec = c, nil
-	return codecs[0], nil
-}
-
-// Unbind is called by pion when the connection ends.
-func (d *downTrack) Unbind(webrtc.TrackLocalContext) error {
-	d.track.mu.Lock()
-	defer d.track.mu.Unlock()
-	d.context = nil
+	if s != d.stream {
+		d.follow(s)
+	}
+	if d.held != nil || d.format == nil {
+		return d.held
+	}
+	newest := s.ring.Newest()
+	if newest == 0 || d.cursor == 0 && !d.enter(newest, now) {
+		return nil
+	}
+	if newest-d.cursor > patience && newest >= d.cursor {
+		d.catchUp(newest)
+	}
+	for d.cursor <= newest {
+		p := s.ring.Get(d.cursor)
+		if p == nil {
+			d.cursor++ // lost, or still to come: the rewriter keeps its place
+			continue
+		}
+		v := d.selector.Select(p, now)
+		switch v.Drop {
+		case forward.Forward:
+			d.held, d.verdict = p, v
+			return p
+		case forward.Unfinished:
+			return nil
+		case forward.AwaitKeyframe:
+			d.want()
+		}
+		d.rewriter.Skip(p)
+		d.track.drops.add(DropReason(v.Drop))
+		d.cursor++
+	}
 	return nil
 }
 
-// offered is what the viewer can decode on this down track; nil before the connection is negotiated.
-func (d *downTrack) offered() []webrtc.RTPCodecParameters {
-	d.track.mu.Lock()
-	defer d.track.mu.Unlock()
-	if d.context == nil {
-		return nil
+// follow turns to another log: another caster, or another encoder.
+func (d *downTrack) follow(s *stream) {
+	if d.stream != nil {
+		d.previous = d.stream
+		d.start = forward.NewStart(forward.DefaultStart, 0)
 	}
-	return d.context.CodecParameters()
-}
-
-// write sends p, encoded with codec, under this viewer's numbers. Called with track.mu held.
-func (d *downTrack) write(codec *webrtc.RTPCodecParameters, p *rtp.Packet, now time.Time) {
-	drops := d.track.drops
-	if d.context == nil || !d.viewer.connected.Load() {
-		drops.add(DropNotConnected)
-		return
-	}
-	if codec != d.codec {
-		d.codec = codec
-		d.payload = payloadFor(codec, d.context.CodecParameters())
-		if d.payload == 0 {
-			d.viewer.tell("unsupported")
-		}
-	}
-	if d.payload == 0 {
-		drops.add(DropNoCodec)
-		return
-	}
-	seq, ts, ok := d.rewriter.Rewrite(p.SequenceNumber, p.Timestamp, now)
+	d.stream, d.cursor, d.held, d.wanting = s, 0, nil, false
+	d.selector.SetTarget(forward.Layer{Source: s.id, Spatial: 7, Temporal: 7})
+	f, ok := d.out.Format(s.codec.MimeType, s.codec.SDPFmtpLine)
 	if !ok {
-		drops.add(DropBeforeSwitch)
+		d.format = nil
+		d.track.drops.add(DropNoCodec)
+		d.viewer.tell("unsupported")
 		return
 	}
-	// No header extension and no padding: what leaves under a number is the same bytes each time it leaves.
-	d.header = rtp.Header{
-		Version: 2, Marker: p.Marker, PayloadType: d.payload,
-		SequenceNumber: seq, Timestamp: ts, SSRC: uint32(d.context.SSRC()),
-	}
-	if _, err := d.context.WriteStream().WriteRTP(&d.header, p.Payload); err != nil {
-		drops.add(DropWrite)
-		return
-	}
-	d.sent++
+	d.format = f
 }
 
-// payloadFor finds the payload type that a viewer negotiated for codec, 0 if it has none.
-func payloadFor(codec *webrtc.RTPCodecParameters, offered []webrtc.RTPCodecParameters) uint8 {
-	for _, o := range offered {
-		if strings.EqualFold(o.MimeType, codec.MimeType) && sameFormat(codec.MimeType, o.SDPFmtpLine, codec.SDPFmtpLine) {
-			return uint8(o.PayloadType)
-		}
+// enter puts the cursor into the log: at the last keyframe if the run since then can be replayed, else at the end.
+func (d *downTrack) enter(newest uint64, now int64) bool {
+	if !d.stream.kind.Video() {
+		d.cursor = newest
+		return true
 	}
-	return 0
-}
-
-// sameFormat says whether a decoder of format a can decode format b: the profile must be the same, and for H.264 the
-// packetization mode (RFC 6184 §8.1; a level does not matter to a browser). Absent parameters have their defaults.
-func sameFormat(mime, a, b string) bool {
-	same := func(key, standard string) bool { return parameter(a, key, standard) == parameter(b, key, standard) }
-	switch strings.ToLower(mime) {
-	case "video/h264":
-		pa, pb := parameter(a, "profile-level-id", "42000a"), parameter(b, "profile-level-id", "42000a")
-		return same("packetization-mode", "0") && len(pa) == 6 && len(pb) == 6 &&
-			h264Profile(pa) == h264Profile(pb)
-	case "video/vp9":
-		return same("profile-id", "0")
-	case "video/av1":
-		return same("profile", "0")
+	switch action, plan := d.start.Step(d.stream.ring, now); action {
+	case forward.StartReplay:
+		d.cursor, d.replayTo = plan.From, newest
+		d.viewer.pacer.Start(plan.Bytes, now)
+	case forward.StartAsk:
+		d.cursor = newest + 1
+		d.want()
+	default:
+		return false
 	}
 	return true
 }
 
-// h264Profile is the profile of a profile-level-id. Baseline with constraint flags is constrained baseline whichever
-// flags say so, and every decoder of baseline that browsers have decodes it.
-func h264Profile(id string) string {
-	if p := strings.ToLower(id[:2]); p == "42" {
-		return p
+// catchUp moves a cursor that is too far behind.
+func (d *downTrack) catchUp(newest uint64) {
+	if !d.stream.kind.Video() {
+		d.rewriter.Jump()
+		d.cursor = newest
+		d.track.drops.add(DropLag)
+		return
 	}
-	return strings.ToLower(id[:4])
+	if d.cursor <= d.replayTo {
+		return // what lies behind it is on its way on purpose
+	}
+	switch to, lag := forward.CheckLag(d.stream.ring, d.cursor); lag {
+	case forward.LagJump:
+		d.rewriter.Jump()
+		d.selector.Restart()
+		d.cursor = to
+		d.track.drops.add(DropLag)
+	case forward.LagWants:
+		d.want()
+	}
 }
 
-// parameter is the value of key in a format line such as "profile-id=0;max-fr=30".
-func parameter(line, key, standard string) string {
-	for part := range strings.SplitSeq(line, ";") {
-		if k, v, ok := strings.Cut(strings.TrimSpace(part), "="); ok && strings.EqualFold(k, key) {
-			return v
+// want asks for a keyframe, once until one was sent.
+func (d *downTrack) want() {
+	if !d.wanting {
+		d.wanting = true
+		d.stream.layer.wantKeyframe(time.Now())
+	}
+}
+
+// asked is the viewer's own wish for a keyframe.
+func (d *downTrack) asked(now int64) {
+	if d.stream != nil && d.start.Asked(now) {
+		d.stream.layer.wantKeyframe(time.Now())
+	}
+}
+
+// backlog guesses how many bytes wait in the log.
+func (d *downTrack) backlog() int {
+	n := int(d.stream.ring.Newest()-d.cursor) + 1
+	return len(d.held.Payload) + max(n-1, 0)*meanPacket
+}
+
+// send sends the held packet and returns its size.
+func (d *downTrack) send(now int64) int {
+	p := d.held
+	d.held = nil
+	d.cursor = p.Seq + 1
+	n, why := d.rewriter.Next(p, d.verdict.Top)
+	if why != forward.Forward {
+		d.track.drops.add(DropReason(why))
+		return 0
+	}
+	if p.Keyframe {
+		d.wanting = false
+	}
+	if !d.sent || int32(n.TS-d.lastTS) >= 0 {
+		d.lastTS, d.lastAt, d.sent = n.TS, p.Arrival, true
+	}
+	size := d.seal(transport.First, p, n, now)
+	d.repair.Media(size)
+	if p.Codec.Video() {
+		d.tail.Sent(now)
+	}
+	return size
+}
+
+// seal writes p under the numbers n into the shard's batch and returns its size, 0 when it was refused.
+func (d *downTrack) seal(form transport.Form, p *packet.Packet, n forward.Numbers, now int64) int {
+	sh := d.viewer.shard
+	payload := transport.Payload{Body: p.Payload}
+	d.ext = transport.Extensions{
+		SendTime: now, CaptureTime: transport.NTP(p.AbsCapture), AudioLevel: p.Level, HasLevel: p.HasLevel,
+		Dependency: p.Descriptor,
+	}
+	if n.Shift != (codec.Shift{}) {
+		sh.scratch = n.Shift.AppendPayload(sh.scratch[:0], p.Payload, &p.Traits, p.Picture)
+		payload = transport.Payload{Head: sh.scratch}
+		if p.Descriptor != nil {
+			end := len(sh.scratch)
+			sh.scratch = n.Shift.AppendDescriptor(sh.scratch, p.Descriptor)
+			d.ext.Dependency = sh.scratch[end:]
 		}
 	}
-	return standard
+	h := transport.RTPHeader{Form: form, Marker: n.Marker, Seq: uint16(n.Seq), Timestamp: n.TS}
+	return d.write(h, payload)
+}
+
+func (d *downTrack) write(h transport.RTPHeader, payload transport.Payload) int {
+	v := d.viewer
+	room := min(len(payload.Head)+len(payload.Body)+int(h.Padding)+transport.Overhead, udp.MaxSlot)
+	slot := v.shard.batch.Reserve(v.session.Route(), room)
+	if slot == nil {
+		d.track.drops.add(DropSeal)
+		return 0
+	}
+	size := v.session.Seal(slot, d.out, d.format, h, &d.ext, payload)
+	v.shard.batch.Commit(size)
+	if size == 0 {
+		d.track.drops.add(DropSeal)
+	}
+	return size
+}
+
+// late sends a packet whose place the cursor has passed.
+func (d *downTrack) late(s *stream, p *packet.Packet, now int64) {
+	if s != d.stream || !d.viewer.up || d.viewer.gone || d.format == nil || d.cursor == 0 || p.Seq >= d.cursor {
+		return // the cursor is still to come there
+	}
+	n, why := d.rewriter.Late(p)
+	if why != forward.Forward {
+		d.track.drops.add(DropReason(why))
+		return
+	}
+	d.seal(transport.First, p, n, now)
+}
+
+// nack answers a request for packets from the log.
+func (d *downTrack) nack(pair forward.NackPair, now int64) {
+	sh := d.viewer.shard
+	sh.numbers = pair.Append(sh.numbers[:0])
+	for _, seq := range sh.numbers {
+		sent, ok := d.rewriter.Find(seq)
+		if !ok {
+			continue
+		}
+		s := d.logOf(sent.Source)
+		if s == nil {
+			continue
+		}
+		p := s.ring.Get(sent.Seq)
+		if p == nil {
+			continue
+		}
+		age := time.Duration(now - p.Arrival)
+		if d.repair.Ask(sent.Out(), len(p.Payload), age, d.viewer.roundTrip, now) != forward.Resend {
+			continue
+		}
+		form := transport.Resend
+		if !d.out.CanResend() || d.format.RTX < 0 {
+			form = transport.Repeat
+		}
+		d.viewer.pacer.Take(d.seal(form, p, sent.Numbers(p), now))
+	}
+}
+
+// logOf is the log that a source's packets are in, if they wear the format of now.
+func (d *downTrack) logOf(source uint32) *stream {
+	for _, s := range [...]*stream{d.stream, d.previous} {
+		if s != nil && s.id == source && d.format != nil && s.kind == d.stream.kind {
+			return s
+		}
+	}
+	return nil
+}
+
+// blank shows the viewer where a stream that has gone silent ended: it notices a lost packet by the next one only.
+func (d *downTrack) blank(now int64) {
+	if d.format == nil || !d.tail.Due(now) {
+		return
+	}
+	if n, ok := d.rewriter.Blank(); ok {
+		d.ext = transport.Extensions{SendTime: now}
+		d.write(transport.RTPHeader{Form: transport.First, Padding: 1, Seq: uint16(n.Seq), Timestamp: n.TS}, transport.Payload{})
+	}
+}
+
+// timestamp is what the stream's timestamp is now; ok is false before the first packet.
+func (d *downTrack) timestamp(now int64) (ts uint32, ok bool) {
+	elapsed := (now - d.lastAt) / 1000 * int64(d.clock) / 1_000_000
+	return d.lastTS + uint32(elapsed), d.sent
 }

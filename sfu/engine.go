@@ -6,14 +6,17 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"log/slog"
-	"net"
 	"net/netip"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/pion/logging"
 	"github.com/pion/webrtc/v3"
+
+	"castcode/sfu/transport"
+	"castcode/sfu/udp"
 )
 
 // Events is how the engine tells the signal plane what happened to media. It is called from one goroutine, without
@@ -28,9 +31,9 @@ type Events interface {
 
 // Config is what an Engine needs.
 type Config struct {
-	// Conn is the media socket. The engine reads it and closes it with itself.
-	Conn net.PacketConn
-	// Addresses are the ICE candidates that answers carry: the ip:port pairs by which peers reach Conn, the preferred
+	// Socket is the media socket. Viewers' datagrams come to the engine as its receiver, casters' through Media().
+	Socket *udp.Socket
+	// Addresses are the ICE candidates that answers carry: the ip:port pairs by which peers reach Socket, the preferred
 	// one first. It is asked for every answer.
 	Addresses func() []netip.AddrPort
 	Events    Events
@@ -41,14 +44,19 @@ type Config struct {
 // Engine is the media plane of one server. Its methods may be called from any goroutine.
 type Engine struct {
 	// fixed
+	begun        time.Time
 	casterAPI    *webrtc.API
-	viewerAPI    *webrtc.API
+	transport    *transport.Server
+	shards       []*shard
+	socket       *udp.Socket
 	certificates []webrtc.Certificate
 	mux          *mux
 	log          *slog.Logger
 	patience     time.Duration // connectTimeout; shorter in tests
 	drops        Drops
 	faults       atomic.Uint64
+	nextShard    atomic.Uint32
+	lastStream   atomic.Uint32
 	notify       *notifier
 
 	// guarded by mu
@@ -61,13 +69,18 @@ type Engine struct {
 
 // peer is a caster or a viewer.
 type peer interface {
-	base() *connection
-	close()
+	peerID() string
+	on() *cast
+	close() // may take a while; may be called several times
 }
 
-func (c *connection) base() *connection { return c }
+// now is the engine's clock in nanoseconds, never 0.
+func (e *Engine) now() int64 { return int64(time.Since(e.begun)) + 1 }
 
-// New makes an engine on cfg.Conn, with a DTLS certificate of its own that is never written anywhere.
+// nextStream numbers the logs.
+func (e *Engine) nextStream() uint32 { return e.lastStream.Add(1) }
+
+// New makes an engine on cfg.Socket, with a DTLS certificate of its own that is never written anywhere.
 func New(cfg Config) (*Engine, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -82,7 +95,9 @@ func New(cfg Config) (*Engine, error) {
 	}
 	e := &Engine{
 		certificates: []webrtc.Certificate{*certificate},
-		mux:          newMux(cfg.Conn, cfg.Addresses, cfg.Pion.NewLogger("mux")),
+		begun:        time.Now(),
+		socket:       cfg.Socket,
+		mux:          newMux(cfg.Socket.Media(), cfg.Addresses, cfg.Pion.NewLogger("mux")),
 		log:          cfg.Log,
 		patience:     connectTimeout,
 		byID:         map[string]*cast{},
@@ -95,10 +110,18 @@ func New(cfg Config) (*Engine, error) {
 	if e.casterAPI, err = newCasterAPI(s); err != nil {
 		return nil, err
 	}
-	if e.viewerAPI, err = newViewerAPI(s); err != nil {
+	e.transport, err = transport.NewServer(transport.Config{
+		Candidates: candidates(cfg.Addresses), Send: handshakes{cfg.Socket},
+		Clock: transport.NewClock(e.begun, 0), Logs: cfg.Pion,
+	})
+	if err != nil {
 		return nil, err
 	}
+	for range runtime.GOMAXPROCS(0) {
+		e.shards = append(e.shards, newShard(e, cfg.Socket))
+	}
 	e.notify = newNotifier(cfg.Events)
+	cfg.Socket.SetReceiver(intake{e})
 	return e, nil
 }
 
@@ -170,7 +193,7 @@ func (e *Engine) Leave(id string) {
 	e.retire(p)
 	e.mu.Unlock()
 	if p != nil {
-		e.castChanged(p.base().cast)
+		e.castChanged(p.on())
 	}
 }
 
@@ -186,12 +209,21 @@ func (e *Engine) End(castID string) {
 // Close ends all casts, closes the socket and waits for every goroutine of the engine.
 func (e *Engine) Close() {
 	e.mu.Lock()
+	if e.closed {
+		e.mu.Unlock()
+		return
+	}
 	e.closed = true
 	for _, on := range e.byID {
 		e.end(on)
 	}
 	e.mu.Unlock()
 	e.wg.Wait()
+	e.socket.SetReceiver(nil)
+	for _, s := range e.shards {
+		s.stop()
+	}
+	e.transport.Close()
 	_ = e.mux.Close()
 	e.notify.close()
 }
@@ -216,7 +248,7 @@ func (e *Engine) hold(castID string) (*cast, error) {
 	}
 	on := e.byID[castID]
 	if on == nil {
-		on = newCast(castID, &e.drops)
+		on = newCast(castID, &e.drops, e.shards)
 		e.byID[castID] = on
 	}
 	on.held++
@@ -243,35 +275,34 @@ func (e *Engine) retire(p peer) {
 	if p == nil {
 		return
 	}
-	c := p.base()
-	if e.peers[c.id] == p {
-		delete(e.peers, c.id)
+	id, on := p.peerID(), p.on()
+	if e.peers[id] == p {
+		delete(e.peers, id)
 	}
 	switch p := p.(type) {
 	case *caster:
-		if c.cast.caster == p {
-			c.cast.caster = nil
+		if on.caster == p {
+			on.caster = nil
 		}
 	case *viewer:
-		if c.cast.viewers[c.id] == p {
-			delete(c.cast.viewers, c.id)
+		if on.viewers[id] == p {
+			delete(on.viewers, id)
 		}
 	}
-	e.prune(c.cast)
+	e.prune(on)
 	e.wg.Go(p.close)
 }
 
-// drop retires the connection c if it is still its peer's. It is how a connection ends itself.
-func (e *Engine) drop(c *connection) {
+// drop retires p if it is still the one of its id. It is how a connection ends itself.
+func (e *Engine) drop(p peer) {
 	e.mu.Lock()
-	p := e.peers[c.id]
-	mine := p != nil && p.base() == c
+	mine := e.peers[p.peerID()] == p
 	if mine {
 		e.retire(p)
 	}
 	e.mu.Unlock()
 	if mine {
-		e.castChanged(c.cast)
+		e.castChanged(p.on())
 	}
 }
 
@@ -296,13 +327,12 @@ func (e *Engine) castChanged(on *cast) {
 	})
 }
 
-// peerChanged tells the signal plane the state of c, unless the peer has another connection by now.
-func (e *Engine) peerChanged(c *connection, state string) {
+// peerChanged tells the signal plane the state of p, unless the peer has another connection by now.
+func (e *Engine) peerChanged(p peer, state string) {
 	e.mu.Lock()
-	p := e.peers[c.id]
-	mine := p != nil && p.base() == c
+	mine := e.peers[p.peerID()] == p
 	e.mu.Unlock()
 	if mine {
-		e.notify.peer(c.id, state)
+		e.notify.peer(p.peerID(), state)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
 
 	"castcode/sfu/forward"
 )
@@ -25,14 +26,14 @@ func TestEveryViewerGetsTheCastersPackets(t *testing.T) {
 		caster.send(65530+i, uint32(i)*3000, i == 0)
 	}
 	for n, v := range viewers {
-		ssrc := uint32(0)
+		var first *rtp.Packet
 		for i := range uint16(20) {
 			p := v.next()
 			if i == 0 {
-				ssrc = p.SSRC
+				first = p
 			}
 			seq := 65530 + i
-			if p.SequenceNumber != seq || p.Timestamp != uint32(i)*3000 || p.SSRC != ssrc || !p.Marker ||
+			if p.SequenceNumber != first.SequenceNumber+i || p.Timestamp != first.Timestamp+uint32(i)*3000 || p.SSRC != first.SSRC || !p.Marker ||
 				p.Payload[2] != byte(seq>>8) || p.Payload[3] != byte(seq) {
 				t.Fatalf("viewer %d, packet %d: got %v % x", n, i, p.Header, p.Payload)
 			}
@@ -66,16 +67,18 @@ func TestManyKeyframeWishesAreOneRequest(t *testing.T) {
 	}
 	// From here on no keyframe comes: the gate may ask once at once and then once a second.
 	before, begun := e.Snapshot().Asked, time.Now()
-	for i, v := range viewers {
-		for range 10 { // every viewer insists
+	wishes := 0
+	eventually(t, "wishes are answered by a request, and it is repeated", func() bool {
+		for i, v := range viewers { // every viewer insists
 			if err := v.pc.WriteRTCP([]rtcp.Packet{&rtcp.PictureLossIndication{MediaSSRC: ssrcs[i]}}); err != nil {
 				t.Fatal(err)
 			}
+			wishes++
 		}
-	}
-	eventually(t, "a wish is answered by a request, and repeated", func() bool { return e.Snapshot().Asked >= before+2 })
-	if asked, most := e.Snapshot().Asked-before, uint64(time.Since(begun)/forward.KeyframeRetry)+2; asked > most {
-		t.Errorf("40 wishes made %d requests in %v", asked, time.Since(begun))
+		return e.Snapshot().Asked >= before+2
+	})
+	if asked, most := e.Snapshot().Asked-before, uint64(time.Since(begun)/forward.KeyframeGap)+2; asked > most || wishes < 40 {
+		t.Errorf("%d wishes made %d requests in %v", wishes, asked, time.Since(begun))
 	}
 }
 

@@ -1,6 +1,7 @@
 package sfu
 
 import (
+	"encoding/binary"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -10,19 +11,31 @@ import (
 
 	"castcode/sfu/codec"
 	"castcode/sfu/forward"
+	"castcode/sfu/packet"
 )
 
-// maxRTP is the largest RTP packet read from a caster, in bytes; browsers stay below 1,250.
-const maxRTP = 1500
+const (
+	// maxRTP is the largest RTP packet read from a caster, in bytes; browsers stay below 1,250.
+	maxRTP = 1500
+	// wakeEvery is after how many packets of an unfinished frame the shards are woken all the same.
+	wakeEvery = 32
+)
 
-// layer is one incoming RTP stream of a caster.
+// layer is one incoming RTP stream of a caster, as pion hands it out.
 type layer struct {
 	// fixed
 	caster *caster
 	track  *track
 	remote *webrtc.TrackRemote
+	ids    extensionIDs
 
-	codec   atomic.Pointer[webrtc.RTPCodecParameters] // stored by the read loop alone
+	// owned by the read loop
+	stream   *stream
+	parser   *packet.Parser
+	unwoken  int
+	keyTS    uint64 // of the keyframe that is arriving; 0: none
+	keyBytes int
+
 	packets atomic.Uint64
 	bytes   atomic.Uint64
 	asked   atomic.Uint64 // keyframe requests sent to the caster
@@ -32,19 +45,52 @@ type layer struct {
 	gate forward.Keyframe
 }
 
-func newLayer(c *caster, t *track, remote *webrtc.TrackRemote) *layer {
-	l := &layer{caster: c, track: t, remote: remote}
-	l.setCodec()
+// extensionIDs are the header extensions of a caster that are passed on; 0: not negotiated.
+type extensionIDs struct{ dependency, capture, level uint8 }
+
+// The header extensions that a caster may send us for our viewers.
+const (
+	uriDependency = "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension"
+	uriCapture    = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time"
+	uriLevel      = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
+)
+
+func newLayer(c *caster, t *track, remote *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) *layer {
+	policy := forward.VideoKeyframes
+	if t.slot == Screen {
+		policy = forward.ScreenKeyframes
+	}
+	l := &layer{caster: c, track: t, remote: remote, gate: forward.NewKeyframe(policy)}
+	for _, e := range receiver.GetParameters().HeaderExtensions {
+		switch e.URI {
+		case uriDependency:
+			l.ids.dependency = uint8(e.ID)
+		case uriCapture:
+			l.ids.capture = uint8(e.ID)
+		case uriLevel:
+			l.ids.level = uint8(e.ID)
+		}
+	}
 	return l
 }
 
-func (l *layer) setCodec() {
+// begin starts a log for the codec that the caster sends now, and makes it the source of the slot.
+func (l *layer) begin() {
 	c := l.remote.Codec()
-	l.codec.Store(&c)
+	s := &stream{id: l.caster.engine.nextStream(), layer: l, codec: c, kind: codec.KindOf(c.MimeType)}
+	slots := packet.VideoSlots
+	if !s.kind.Video() {
+		slots = packet.AudioSlots
+	}
+	s.ring = packet.NewRing(slots)
+	l.stream, l.parser, l.keyTS = s, packet.NewParser(s.id, s.kind), 0
+	l.track.setSource(s)
+	l.caster.engine.castChanged(l.caster.cast)
 }
 
-// run reads the stream until it ends: parse, look for a keyframe, forward. It is the layer's goroutine.
+// run reads the stream until it ends. It is the layer's goroutine.
 func (l *layer) run() {
+	l.begin()
 	var p rtp.Packet
 	buf := make([]byte, maxRTP)
 	for {
@@ -56,18 +102,77 @@ func (l *layer) run() {
 			l.track.drops.add(DropMalformed)
 			continue
 		}
-		now := time.Now()
 		l.packets.Add(1)
 		l.bytes.Add(uint64(n))
-		if webrtc.PayloadType(p.PayloadType) != l.codec.Load().PayloadType {
-			l.setCodec() // the caster's browser changed its encoder
+		if webrtc.PayloadType(p.PayloadType) != l.stream.codec.PayloadType {
+			l.begin() // the caster's browser changed its encoder
 		}
-		if codec.Keyframe(l.codec.Load().MimeType, p.Payload) {
-			l.mu.Lock()
-			l.gate.Arrived()
-			l.mu.Unlock()
+		l.take(&p, l.caster.engine.now())
+	}
+}
+
+// take parses one packet, puts it into the log and wakes those who follow.
+func (l *layer) take(p *rtp.Packet, now int64) {
+	in := packet.Incoming{
+		Seq: p.SequenceNumber, TS: p.Timestamp, Marker: p.Marker, Payload: p.Payload, Arrival: now,
+	}
+	l.extensions(&p.Header, &in)
+	parsed, ok := l.parser.Parse(&in)
+	if !ok {
+		l.track.drops.add(DropMalformed)
+		return
+	}
+	switch placed := l.stream.ring.Put(parsed); placed {
+	case packet.Appended:
+		l.keyframe(parsed)
+		l.unwoken++
+		if !l.stream.kind.Video() || parsed.FrameEnd || parsed.Marker || l.unwoken >= wakeEvery {
+			l.unwoken = 0
+			l.track.wake(true)
+		} else {
+			l.track.wake(false)
 		}
-		l.track.forward(l, &p, now)
+	case packet.Late:
+		l.track.late(l.stream, parsed)
+	default:
+		l.track.drops.misplaced(placed)
+	}
+}
+
+// extensions reads those of the header that are passed on.
+func (l *layer) extensions(h *rtp.Header, in *packet.Incoming) {
+	if l.ids.dependency != 0 {
+		in.Descriptor = h.GetExtension(l.ids.dependency)
+	}
+	if l.ids.capture != 0 {
+		if b := h.GetExtension(l.ids.capture); len(b) >= 8 {
+			in.AbsCapture = binary.BigEndian.Uint64(b)
+		}
+	}
+	if l.ids.level != 0 {
+		if b := h.GetExtension(l.ids.level); len(b) == 1 {
+			in.Level, in.HasLevel = b[0], true
+		}
+	}
+}
+
+// keyframe tells the gate how a keyframe is coming along.
+func (l *layer) keyframe(p *packet.Packet) {
+	if p.Keyframe {
+		l.keyTS, l.keyBytes = p.TS, 0
+		l.mu.Lock()
+		l.gate.Began(time.Now())
+		l.mu.Unlock()
+	}
+	if l.keyTS == 0 || p.TS != l.keyTS {
+		return
+	}
+	l.keyBytes += len(p.Payload)
+	if p.Marker {
+		l.keyTS = 0
+		l.mu.Lock()
+		l.gate.Completed(l.keyBytes)
+		l.mu.Unlock()
 	}
 }
 

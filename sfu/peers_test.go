@@ -14,6 +14,8 @@ import (
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v3"
 	"go.uber.org/goleak"
+
+	"castcode/sfu/udp"
 )
 
 // The far ends of these tests are real pion PeerConnections over loopback sockets.
@@ -54,14 +56,15 @@ func (r *events) isLive(id string) bool {
 func newEngine(t *testing.T) (*Engine, *events) {
 	t.Helper()
 	t.Cleanup(func() { goleak.VerifyNone(t) })
-	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	socket, err := udp.Listen(netip.MustParseAddrPort("127.0.0.1:0"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := conn.LocalAddr().(*net.UDPAddr).AddrPort()
+	t.Cleanup(func() { _ = socket.Close() })
+	address := socket.LocalAddr().AddrPort()
 	seen := &events{live: map[string]bool{}, slots: map[string]map[string]string{}, peers: map[string]string{}}
 	e, err := New(Config{
-		Conn: conn, Events: seen, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Socket: socket, Events: seen, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Addresses: func() []netip.AddrPort { return []netip.AddrPort{address} },
 	})
 	if err != nil {
@@ -200,7 +203,9 @@ func watch(t *testing.T, e *Engine, cast, id string) *receiver {
 			if err != nil {
 				return
 			}
-			r.packets <- p
+			if len(p.Payload) > 0 { // what has none shows where a silent stream ended
+				r.packets <- p
+			}
 		}
 	})
 	offer, slots := r.offer("screen")

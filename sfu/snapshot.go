@@ -1,5 +1,7 @@
 package sfu
 
+import "castcode/sfu/transport"
+
 // Snapshot is the engine in numbers, for metrics and the admin page.
 type Snapshot struct {
 	Casts   int // with or without a caster
@@ -10,6 +12,7 @@ type Snapshot struct {
 	Asked   uint64 // keyframe requests sent to casters that are present
 	Faults  uint64 // connections dropped after a fault of ours
 	Drops   map[string]uint64
+	Wire    map[string]uint64 // what the viewers' transport dropped, by reason
 }
 
 // Snapshot reads the numbers. Counters of casters that have left are not in it.
@@ -24,6 +27,10 @@ func (e *Engine) Snapshot() Snapshot {
 		}
 	}
 	e.mu.Unlock()
+	s.Wire = map[string]uint64{}
+	for d := transport.Drop(1); d < transport.Drops; d++ { // 0 is no reason
+		s.Wire[d.String()] = e.transport.Count(d)
+	}
 	s.Live = len(casters)
 	for _, c := range casters {
 		for _, l := range c.snapshot() {

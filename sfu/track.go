@@ -1,90 +1,90 @@
 package sfu
 
 import (
-	"slices"
-	"sync"
-	"time"
+	"sync/atomic"
 
-	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v3"
+
+	"castcode/sfu/codec"
+	"castcode/sfu/packet"
 )
 
-// track is one slot of a cast: the layer that fills it now and the down tracks that follow it.
+// stream is one log: the packets of one encoding of a layer. A layer whose caster changes the codec begins another.
+// It does not change; what is in its ring does.
+type stream struct {
+	id    uint32 // unique in the engine
+	layer *layer
+	ring  *packet.Ring
+	codec webrtc.RTPCodecParameters
+	kind  codec.Kind
+}
+
+// track is one slot of a cast: the stream that fills it now, and the shards whose viewers follow it.
 type track struct {
 	// fixed
-	slot  Slot
-	drops *Drops
+	slot    Slot
+	drops   *Drops
+	follows []*follow // one for each shard
 
-	// guarded by mu
-	mu     sync.Mutex
-	source *layer
-	downs  []*downTrack
+	source atomic.Pointer[stream] // nil while nothing fills the slot
 }
 
-// setSource makes l what the slot shows. Down tracks go on with continuous numbers.
-func (t *track) setSource(l *layer) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.source = l
-	for _, d := range t.downs {
-		d.rewriter.Switch()
+// follow is a track as one shard sees it.
+type follow struct {
+	shard     *shard       // fixed
+	followers atomic.Int32 // len(downs)
+	dirty     atomic.Bool  // it is in the shard's list already
+
+	downs []*downTrack // owned by the shard
+}
+
+func newTrack(s Slot, drops *Drops, shards []*shard) *track {
+	t := &track{slot: s, drops: drops}
+	for _, sh := range shards {
+		t.follows = append(t.follows, &follow{shard: sh})
 	}
+	return t
 }
 
-// unsetSource empties the slot if l still fills it and says whether it did. Viewers keep the last picture.
+// setSource makes s what the slot shows. Down tracks go on with continuous numbers.
+func (t *track) setSource(s *stream) {
+	t.source.Store(s)
+	t.wake(true)
+}
+
+// unsetSource empties the slot if a stream of l still fills it and says whether it did. Viewers keep the last picture.
 func (t *track) unsetSource(l *layer) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.source != l {
-		return false
-	}
-	t.source = nil
-	return true
+	s := t.source.Load()
+	return s != nil && s.layer == l && t.source.CompareAndSwap(s, nil)
 }
 
 // codec is what fills the slot now; nil when nothing does.
 func (t *track) codec() *webrtc.RTPCodecParameters {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.source == nil {
+	s := t.source.Load()
+	if s == nil {
 		return nil
 	}
-	return t.source.codec.Load()
+	return &s.codec
 }
 
-func (t *track) add(d *downTrack) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.downs = append(t.downs, d)
-}
+// crowd is how many followers a shard has before it is worth waiting for the rest of a frame: from there on a run of
+// packets to each viewer costs less than the packets one by one.
+const crowd = 8
 
-func (t *track) remove(d *downTrack) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.downs = slices.DeleteFunc(t.downs, func(other *downTrack) bool { return other == d })
-}
-
-// wantKeyframe asks the layer that fills the slot for a keyframe, through its gate.
-func (t *track) wantKeyframe(now time.Time) {
-	t.mu.Lock()
-	l := t.source
-	t.mu.Unlock()
-	if l != nil {
-		l.wantKeyframe(now)
+// wake tells the shards that the ring has something new. urgent says not to wait for more.
+func (t *track) wake(urgent bool) {
+	for _, f := range t.follows {
+		if n := f.followers.Load(); n > 0 {
+			f.shard.wake(f, urgent || n < crowd)
+		}
 	}
 }
 
-// forward gives p, which came from l, to every down track. It is called by l's read loop; p and what it points to
-// are the caller's again when it returns.
-func (t *track) forward(l *layer, p *rtp.Packet, now time.Time) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.source != l {
-		t.drops.add(DropReplaced)
-		return
-	}
-	codec := l.codec.Load()
-	for _, d := range t.downs {
-		d.write(codec, p, now)
+// late tells the shards of a packet that came after its successors: some viewers have passed its place.
+func (t *track) late(s *stream, p *packet.Packet) {
+	for _, f := range t.follows {
+		if f.followers.Load() > 0 {
+			f.shard.post(message{kind: messageLate, follow: f, stream: s, packet: p})
+		}
 	}
 }

@@ -2,53 +2,84 @@ package sfu
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"time"
 
-	"github.com/pion/rtcp"
-	"github.com/pion/webrtc/v3"
+	"castcode/sfu/forward"
+	"castcode/sfu/transport"
 )
+
+// firefoxPause is how long Firefox is given after the handshake before media comes; it loses what comes earlier
+// (measured with ESR 153).
+const firefoxPause = 100 * time.Millisecond
 
 // viewer is a receiving peer of a cast: a display or somebody who watches.
 type viewer struct {
-	connection
-	downs []*downTrack // fixed
+	// fixed
+	id         string
+	engine     *Engine
+	cast       *cast
+	shard      *shard
+	shardIndex int
+	session    *transport.Session
+	downs      []*downTrack // audio first
+	firefox    bool
+
+	// owned by the shard
+	up        bool // connected
+	gone      bool // closed
+	ready     bool // in the shard's list
+	waiting   bool // for its pacer
+	since     int64
+	roundTrip time.Duration
+	pacer     forward.Pacer
+	queues    [forward.Classes]forward.Queue
+	marks     []transport.Mark
 }
 
-// newViewer answers offer with one down track for each of its m-lines, and follows the tracks of the cast from the
-// moment the connection is up.
-func newViewer(ctx context.Context, e *Engine, id string, on *cast, offer string, ms []media) (*viewer, string, error) {
-	v := &viewer{}
-	if err := v.init(e, id, on, e.viewerAPI, v.wantKeyframes); err != nil {
+// newViewer answers offer with one down track for each of its m-lines.
+func newViewer(ctx context.Context, e *Engine, id string, on *cast, sdp string, ms []media) (*viewer, string, error) {
+	offer, err := transport.ParseOffer(sdp)
+	if err != nil {
 		return nil, "", err
 	}
-	var senders []*webrtc.RTPSender
-	for _, m := range ms { // pion gives the m-lines of a kind their transceivers in this order
-		d := newDownTrack(v, on.tracks[m.slot])
-		t, err := v.pc.AddTransceiverFromTrack(d, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendonly})
-		if err != nil {
-			v.close()
-			return nil, "", err
-		}
-		v.downs = append(v.downs, d)
-		senders = append(senders, t.Sender())
+	v := &viewer{id: id, engine: e, cast: on, firefox: strings.Contains(sdp, "\no=mozilla")}
+	v.shardIndex = int(e.nextShard.Add(1)) % len(e.shards)
+	v.shard = e.shards[v.shardIndex]
+	names := map[string]string{}
+	for _, m := range ms {
+		names[m.mid] = m.slot.String()
 	}
-	answer, err := v.connection.answer(ctx, offer)
-	if err == nil {
-		err = v.codecs()
+	session, answer, err := e.transport.Open(ctx, offer, names, e.now(), v, func(*transport.Session) {
+		v.shard.post(message{kind: messageTick, viewer: v})
+	})
+	if errors.Is(err, transport.ErrClosed) {
+		err = errClosed
 	}
 	if err != nil {
-		v.close()
 		return nil, "", err
 	}
-	for i, d := range v.downs {
-		d.track.add(d)
-		v.start(func() { v.readRTCP(d, senders[i]) })
+	v.session = session
+	for _, t := range session.Tracks() {
+		slot, _ := slotOf(t.Name()) // the names are ours
+		d := newDownTrack(v, on.tracks[slot], t)
+		if slot == Audio {
+			v.downs = append([]*downTrack{d}, v.downs...)
+		} else {
+			v.downs = append(v.downs, d)
+		}
 	}
+	if !v.decodes() {
+		session.Close()
+		return nil, "", errCodec
+	}
+	v.shard.post(message{kind: messageAdd, viewer: v})
 	return v, answer, nil
 }
 
-// codecs refuses a viewer that can decode nothing of what is being cast. One that lacks only a part is admitted.
-func (v *viewer) codecs() error {
+// decodes is false for a viewer that can decode nothing of what is being cast. One that lacks only a part is admitted.
+func (v *viewer) decodes() bool {
 	live, usable := 0, 0
 	for _, d := range v.downs {
 		codec := d.track.codec()
@@ -56,51 +87,160 @@ func (v *viewer) codecs() error {
 			continue
 		}
 		live++
-		if payloadFor(codec, d.offered()) != 0 {
+		if _, ok := d.out.Format(codec.MimeType, codec.SDPFmtpLine); ok {
 			usable++
 		}
 	}
-	if live > 0 && usable == 0 {
-		return errCodec
+	return live == 0 || usable > 0
+}
+
+func (v *viewer) peerID() string { return v.id }
+func (v *viewer) on() *cast      { return v.cast }
+
+// close ends the viewer and waits until its shard has let it go. It may be called several times, not by the shard.
+func (v *viewer) close() {
+	done := make(chan struct{})
+	v.shard.post(message{kind: messageRemove, viewer: v, done: done})
+	<-done
+}
+
+// tell reports the state of the connection, unless it is no longer the peer's.
+func (v *viewer) tell(state string) { v.engine.peerChanged(v, state) }
+
+// handle takes what a datagram or the time brought about. It runs on the shard, like everything below.
+func (v *viewer) handle(events []transport.Event, now int64) {
+	for i := range events {
+		e := &events[i]
+		switch e.Kind {
+		case transport.EventConnected:
+			v.up, v.since = true, now
+			v.tell("connected")
+			v.begin(now)
+		case transport.EventClosed:
+			v.gone = true
+			v.tell("failed")
+			v.engine.drop(v)
+		case transport.EventNack:
+			if d := v.down(e.Track); d != nil && !e.Resend {
+				for _, pair := range e.Nack[:e.Pairs] {
+					d.nack(forward.NackPair{First: pair.First, Mask: pair.Mask}, now)
+				}
+			}
+		case transport.EventKeyframe:
+			if d := v.down(e.Track); d != nil {
+				d.asked(now)
+			}
+		case transport.EventReport:
+			if e.Report.RoundTrip > 0 {
+				v.roundTrip = e.Report.RoundTrip
+			}
+			if d := v.down(e.Track); d != nil && !e.Resend && e.Report.FractionLost == 0 &&
+				uint16(e.Report.Highest) == uint16(d.rewriter.Newest()) {
+				d.tail.Acknowledged()
+			}
+		}
+	}
+}
+
+func (v *viewer) down(t *transport.Track) *downTrack {
+	for _, d := range v.downs {
+		if d.out == t {
+			return d
+		}
 	}
 	return nil
 }
 
-// close ends the viewer and takes its down tracks out of their tracks.
-func (v *viewer) close() {
-	for _, d := range v.downs {
-		d.track.remove(d)
+// begin starts the slots of a viewer that has just connected.
+func (v *viewer) begin(now int64) {
+	from := now
+	if v.firefox {
+		from += int64(firefoxPause)
 	}
-	v.connection.close()
+	for _, d := range v.downs {
+		d.begins(from)
+	}
+	v.shard.mark(v)
 }
 
-// wantKeyframes starts the pictures of a viewer that has just connected: a request before DTLS is up would be a
-// keyframe that it cannot receive.
-func (v *viewer) wantKeyframes() {
-	now := time.Now()
-	for _, d := range v.downs {
-		d.track.wantKeyframe(now)
+// advance sends all that the cursors and the pacer allow, and returns when it wants to go on, 0 for not before
+// something new comes.
+func (v *viewer) advance(now int64) (wake int64) {
+	if v.gone {
+		return 0
 	}
-}
-
-// readRTCP reads the viewer's feedback for one down track until the connection ends. NACK is answered by pion's
-// responder below this; what is left here is the wish for a keyframe.
-func (v *viewer) readRTCP(d *downTrack, sender *webrtc.RTPSender) {
-	buf := make([]byte, maxRTP)
 	for {
-		n, _, err := sender.Read(buf)
-		if err != nil {
-			return
+		best := v.fill(now)
+		if best == nil {
+			return v.startsAt(now)
 		}
-		packets, err := rtcp.Unmarshal(buf[:n])
-		if err != nil {
+		class, ok := v.pacer.Next(&v.queues, now)
+		if !ok {
+			return v.pacer.Wake(now)
+		}
+		if class == forward.Audio {
+			best = v.downs[0]
+		}
+		v.pacer.Take(best.send(now))
+	}
+}
+
+// fill says what waits in each class, and returns the down track whose packet is next; nil when nothing waits.
+func (v *viewer) fill(now int64) (best *downTrack) {
+	v.queues = [forward.Classes]forward.Queue{}
+	for _, d := range v.downs {
+		p := d.next(now)
+		if p == nil {
 			continue
 		}
-		for _, p := range packets {
-			switch p.(type) {
-			case *rtcp.PictureLossIndication, *rtcp.FullIntraRequest:
-				d.track.wantKeyframe(time.Now())
-			}
+		class := forward.Video
+		if !p.Codec.Video() {
+			class = forward.Audio
 		}
+		q := &v.queues[class]
+		if q.Size > 0 && q.Oldest <= p.Arrival {
+			q.Bytes += d.backlog()
+			continue
+		}
+		q.Size, q.Oldest = len(p.Payload), p.Arrival
+		q.Bytes += d.backlog()
+		best = d
+	}
+	return best
+}
+
+// startsAt is when a slot that has not begun yet begins.
+func (v *viewer) startsAt(now int64) (at int64) {
+	for _, d := range v.downs {
+		if d.from > now && (at == 0 || d.from < at) {
+			at = d.from
+		}
+	}
+	return at
+}
+
+// tails shows the viewer where the streams ended that have gone silent.
+func (v *viewer) tails(now int64) {
+	if !v.up {
+		return
+	}
+	for _, d := range v.downs {
+		d.blank(now)
+	}
+}
+
+// report sends a sender report for what is being sent.
+func (v *viewer) report(now int64) {
+	if !v.up || v.gone {
+		return
+	}
+	v.marks = v.marks[:0]
+	for _, d := range v.downs {
+		if ts, ok := d.timestamp(now); ok {
+			v.marks = append(v.marks, transport.Mark{Track: d.out, Timestamp: ts})
+		}
+	}
+	if len(v.marks) > 0 {
+		v.session.Report(v.marks, now, v.shard.batch)
 	}
 }

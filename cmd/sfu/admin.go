@@ -58,6 +58,7 @@ func (s *server) samples() []metrics.Sample {
 	gauge("media_viewers", "viewers and displays with a media connection", media.Viewers)
 	total("connection_faults_total", "connections dropped after a fault of the server", media.Faults)
 	reasons("media_drops_total", "packets not forwarded to a viewer", "reason", media.Drops)
+	reasons("transport_drops_total", "datagrams of viewers and packets to them that the transport refused", "reason", media.Wire)
 
 	people := s.hub.Counts()
 	gauge("sockets", "signaling sockets", people.Sockets)
@@ -74,6 +75,7 @@ func (s *server) samples() []metrics.Sample {
 	total("udp_received_bytes_total", "bytes received", wire.ReceivedBytes)
 	total("udp_sent_total", "datagrams sent", wire.Sent)
 	total("udp_sent_bytes_total", "bytes sent", wire.SentBytes)
+	total("udp_gso_total", "datagrams sent in runs (UDP GSO)", wire.GSODatagrams)
 	total("udp_send_errors_total", "datagrams that the kernel refused", wire.SendErrors)
 	reasons("udp_drops_total", "datagrams dropped before any library saw them", "reason", wire.Dropped)
 

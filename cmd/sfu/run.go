@@ -135,7 +135,7 @@ func (s *server) planes() error {
 	joint := &events{}
 	var err error
 	s.engine, err = sfu.New(sfu.Config{
-		Conn: s.socket.Media(), Addresses: s.advertised.addresses, Events: joint,
+		Socket: s.socket, Addresses: s.advertised.addresses, Events: joint,
 		Log: s.log.Logger, Pion: logging.NewPion(s.log.Logger),
 	})
 	if err != nil {

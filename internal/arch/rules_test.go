@@ -52,7 +52,7 @@ var edges = []edge{
 	},
 	{
 		from: []string{"castcode"}, to: []string{pion + "/webrtc"}, tests: true,
-		except: []string{"castcode/sfu", "castcode/loadtest"},
+		except: []string{"castcode/sfu", "castcode/loadtest", "castcode/internal/bench"},
 		reason: "webrtc v3 gets no more fixes; it stays where it can be replaced: the casters' side and the load test",
 	},
 	{
@@ -120,7 +120,7 @@ func TestPurePackagesUseTheStandardLibraryAndEachOtherOnly(t *testing.T) {
 
 func TestOnlyMainReadsFlagsAndEnvironment(t *testing.T) {
 	for _, s := range tree(t) {
-		if s.test || within(s.pkg, "castcode/cmd/sfu") || within(s.pkg, "castcode/internal/e2e") {
+		if s.test || withinAny(s.pkg, "castcode/cmd/sfu", "castcode/internal/e2e", "castcode/internal/bench") {
 			continue
 		}
 		const reason = "only cmd/sfu reads flags and environment; other packages get their settings as arguments"

@@ -1,0 +1,139 @@
+package forward
+
+import "time"
+
+const (
+	// MaxWait is how long media waits in a pacer at most, except while a viewer starts.
+	MaxWait = 40 * time.Millisecond
+	// Burst is how many bytes leave at once at most: a frame of 2.5 Mbit/s with room to spare, and less than what
+	// Wi-Fi and home routers queue. What comes in larger pieces is spread.
+	Burst = 24 << 10
+	// StartTime is over how much time the replay at a viewer's start is spread.
+	StartTime = 150 * time.Millisecond
+
+	// startLimit ends a start that does not end by itself.
+	startLimit = time.Second
+	// paceRate is the rate in bytes per second while no estimate is known: 10 Mbit/s.
+	paceRate = 10_000_000 / 8
+	// headroom is by how much, in percent of the estimate, a pacer goes faster than the viewer's rate, so that a
+	// backlog ends.
+	headroom = 150
+)
+
+// Class is what a packet is to a pacer. Lower classes go first.
+type Class uint8
+
+// The classes.
+const (
+	Audio Class = iota
+	Resends
+	Video
+	Classes // how many there are
+)
+
+// Queue is what waits in one class.
+type Queue struct {
+	Size   int   // bytes of the first packet; 0: nothing waits
+	Bytes  int   // of all that waits
+	Oldest int64 // since when the first packet could have left, in nanoseconds of the engine's clock
+}
+
+// Pacer decides when packets leave toward one viewer. It holds no packets: it is asked which class may send its first
+// one. Audio always may. Resends and video draw on a credit that grows with the rate, faster when what waits would
+// otherwise wait longer than MaxWait. The zero value is ready.
+type Pacer struct {
+	rate   int64 // bytes per second; 0: paceRate
+	speed  int64 // at which the credit grew last
+	credit int64 // bytes; what left beyond it makes it negative
+	at     int64
+	begun  bool
+
+	starting bool
+	started  int64
+	push     int64 // bytes per second while starting
+}
+
+// SetRate sets the rate that the viewer's path is thought to carry, in bits per second.
+func (p *Pacer) SetRate(bitsPerSecond int) { p.rate = int64(bitsPerSecond) / 8 * headroom / 100 }
+
+// Start says that a replay of so many bytes begins. Until it has left, video may wait longer than MaxWait.
+func (p *Pacer) Start(bytes int, now int64) {
+	p.starting, p.started = true, now
+	p.push = int64(bytes) * int64(time.Second) / int64(StartTime)
+}
+
+// Next returns the class whose first packet leaves now. ok is false when nothing may: Wake says until when. After ok
+// the caller sends the packet and calls Take.
+func (p *Pacer) Next(q *[Classes]Queue, now int64) (c Class, ok bool) {
+	p.grow(q, now)
+	if q[Audio].Size > 0 {
+		return Audio, true
+	}
+	for _, c := range [...]Class{Resends, Video} {
+		if q[c].Size > 0 && (p.credit > 0 || !p.starting && now-q[c].Oldest >= int64(MaxWait)) {
+			return c, true
+		}
+	}
+	return 0, false
+}
+
+// Take says that a packet of size bytes left.
+func (p *Pacer) Take(size int) { p.credit -= int64(size) }
+
+// Wake returns when the credit suffices for the next packet that waits.
+func (p *Pacer) Wake(now int64) int64 {
+	if p.credit > 0 {
+		return now
+	}
+	return p.at + (1-p.credit)*int64(time.Second)/max(p.speed, 1) + 1
+}
+
+// grow adds the credit earned since it was called last.
+func (p *Pacer) grow(q *[Classes]Queue, now int64) {
+	if !p.begun {
+		p.begun, p.at, p.credit = true, now, Burst
+	}
+	waiting := int64(q[Resends].Bytes + q[Video].Bytes)
+	if p.starting && (waiting == 0 || now-p.started > int64(startLimit)) {
+		p.starting = false
+	}
+	since := now // since when something has waited
+	p.speed = p.rate
+	if p.speed == 0 {
+		p.speed = paceRate
+	}
+	switch {
+	case p.starting:
+		p.speed, since = max(p.speed, p.push), p.started
+	case waiting > 0:
+		since = oldest(q, now)
+		p.speed = max(p.speed, p.needed(waiting, since, now))
+	}
+	p.speed = min(p.speed, 1<<32) // the products below stay within 63 bits
+	elapsed := min(max(now-p.at, 0), int64(time.Second))
+	// Only the time that made whole bytes is used up, so that asking often does not slow the pacer down. Whoever asks
+	// seldom gets more at once, for the time in which something waited.
+	if earned := elapsed * p.speed / int64(time.Second); earned > 0 {
+		most := max(Burst, min(elapsed, now-since)*p.speed/int64(time.Second))
+		p.credit = min(p.credit+earned, most)
+		p.at = now - (elapsed - earned*int64(time.Second)/p.speed)
+	}
+	p.credit = max(p.credit, -Burst) // what had to leave is not held against the viewer for long
+}
+
+// oldest is since when the first packet of those that must not wait forever has waited.
+func oldest(q *[Classes]Queue, now int64) int64 {
+	since := now
+	for _, c := range [...]Class{Resends, Video} {
+		if q[c].Size > 0 {
+			since = min(since, q[c].Oldest)
+		}
+	}
+	return since
+}
+
+// needed is the rate that lets all that waits leave in time.
+func (p *Pacer) needed(waiting, since, now int64) int64 {
+	left := max(since+int64(MaxWait)-now, int64(time.Millisecond))
+	return (waiting + max(-p.credit, 0)) * int64(time.Second) / left
+}

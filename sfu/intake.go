@@ -1,0 +1,45 @@
+package sfu
+
+import (
+	"net/netip"
+
+	"castcode/sfu/transport"
+	"castcode/sfu/udp"
+)
+
+// intake takes the viewers' datagrams out of the socket, on the goroutine that reads it.
+type intake struct{ engine *Engine }
+
+// Owns says whether d is a viewer's.
+func (r intake) Owns(d *udp.Datagram) bool {
+	s := r.engine.transport.Lookup(d.P, d.From)
+	if s == nil {
+		return false
+	}
+	d.Owner = s.Owner()
+	return true
+}
+
+// Receive brings datagrams to the shards of their viewers.
+func (r intake) Receive(batch []udp.Datagram) {
+	for i := range batch {
+		if v, ok := batch[i].Owner.(*viewer); ok {
+			v.shard.deliver(v, batch[i].P, batch[i].From)
+		}
+	}
+}
+
+// handshakes carries those of viewers.
+type handshakes struct{ socket *udp.Socket }
+
+func (s handshakes) Send(p []byte, to udp.Route) { _ = s.socket.Send(to, p) } // closed: so is the handshake
+
+// candidates are the advertised addresses as the transport wants them.
+func candidates(addresses func() []netip.AddrPort) func() []transport.Candidate {
+	return func() (list []transport.Candidate) {
+		for _, a := range addresses() {
+			list = append(list, transport.Candidate{Addr: a})
+		}
+		return list
+	}
+}
