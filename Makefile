@@ -1,15 +1,16 @@
 # make test   everything that CI runs; installs what it needs on Debian
 # make build  bin/sfu, one static binary
 # make check  formatting, vet, staticcheck, types of the pages
+# make bench  what sending costs: the floor, batches, the naive fan-out
 # make fuzz   every fuzz target for FUZZTIME
 
 GO       ?= go
 FUZZTIME ?= 30s
 TOOLS    := $(CURDIR)/bin/tools
 
-.PHONY: test build check unit race e2e fuzz setup tools clean
+.PHONY: test build check unit race bench-test e2e bench fuzz setup tools clean
 
-test: setup check unit race e2e
+test: setup check unit race bench-test e2e
 
 setup:
 	bash .ci/setup.sh
@@ -29,14 +30,21 @@ check: tools
 	cd web && npm ci --no-audit --no-fund --loglevel=error && npx tsc --noEmit -p tsconfig.json && node --test test/
 
 # Unit tests and fuzz seeds, without the browsers; then the same under the race detector.
-PACKAGES = $$($(GO) list ./... | grep -v internal/e2e)
+# internal/bench measures, so it runs alone and without the race detector.
+PACKAGES = $$($(GO) list ./... | grep -v -e internal/e2e -e internal/bench)
 unit:
 	$(GO) test $(PACKAGES)
 race:
 	CGO_ENABLED=1 $(GO) test -race $(PACKAGES)
 
+bench-test:
+	$(GO) test -count=1 ./internal/bench
+
 e2e:
 	$(GO) test -count=1 -timeout 15m ./internal/e2e
+
+bench:
+	$(GO) run ./internal/bench floor
 
 fuzz:
 	@$(GO) list ./... | while read -r p; do \

@@ -1,0 +1,296 @@
+//go:build linux
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// sampled is how many viewers read and check what they get.
+const sampled = 4
+
+// Plan is what to run.
+type Plan struct {
+	Viewers []int         // numbers of viewers, one after the other
+	Only    []string      // names of contestants; empty for all
+	Runs    int           // of each kind, of which the minimum and the median count
+	Length  time.Duration // of one run
+	Paced   bool          // also at real frame times
+}
+
+// Result is what one contestant did for one number of viewers.
+type Result struct {
+	Name       string
+	Viewers    int
+	Flat       []Pair // flat out
+	Paced      []Pair // at real frame times; empty if that was not asked for or the machine is too slow
+	JoinCPU    time.Duration
+	Memory     int64 // bytes per viewer, resident
+	Goroutines float64
+}
+
+// Pair is a run of a contestant and the run of the floor just before it, so that what else the machine does meanwhile
+// touches both.
+type Pair struct {
+	Figures
+	Floor Figures
+}
+
+// Figures are of one run.
+type Figures struct {
+	Packets uint64        // sent, to all viewers
+	CPU     time.Duration // user and system
+	Allocs  uint64
+	Late    int // frames that began more than one frame time late
+	Seen    Seen
+}
+
+// PerPacket is the CPU time of one packet.
+func (f Figures) PerPacket() time.Duration { return f.CPU / time.Duration(max(f.Packets, 1)) }
+
+// run lets all contestants of the plan run and tells w about them.
+func run(p Plan, w io.Writer) error {
+	describeMachine(w)
+	for _, n := range p.Viewers {
+		var results []Result
+		for _, e := range entries() {
+			if len(p.Only) > 0 && !slices.Contains(p.Only, e.Name) {
+				continue
+			}
+			r, err := compete(e, n, p)
+			if err != nil {
+				return fmt.Errorf("%s, %d viewers: %w", e.Name, n, err)
+			}
+			results = append(results, r)
+		}
+		table(w, results)
+	}
+	return nil
+}
+
+// compete measures one contestant.
+func compete(e Entry, viewers int, p Plan) (r Result, err error) {
+	c, err := startChild(receiveWord)
+	if err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, c.close()) }()
+	contestant, err := e.New()
+	if err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, contestant.Close()) }()
+
+	r = Result{Name: e.Name, Viewers: viewers}
+	ground, err := startChild(groundWord)
+	if err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, ground.close()) }()
+	if err := admit(c, distant{ground}, viewers); err != nil {
+		return r, err
+	}
+	memory, cpu, goroutines := resident(), cpuTime(), runtime.NumGoroutine()
+	if err := admit(c, contestant, viewers); err != nil {
+		return r, err
+	}
+	r.JoinCPU = (cpuTime() - cpu) / time.Duration(viewers)
+	r.Memory = (resident() - memory) / int64(viewers)
+	r.Goroutines = float64(runtime.NumGoroutine()-goroutines) / float64(viewers)
+
+	f := &field{child: c, ground: ground, viewers: viewers, contestant: contestant, stream: NewStream(uint64(viewers))}
+	if _, err := f.pair(false, p.Length/4); err != nil { // to warm up
+		return r, err
+	}
+	if r.Flat, err = f.pairs(false, p); err != nil {
+		return r, err
+	}
+	// Beyond that, frames would queue up, and the figure would be one of flat out again.
+	const enough = 0.7
+	perSecond := time.Duration(float64(viewers) * frameRate * packetsPerFrame())
+	if p.Paced && r.Flat[0].PerPacket()*perSecond < time.Duration(enough*float64(time.Second)*float64(runtime.NumCPU())) {
+		r.Paced, err = f.pairs(true, p)
+	}
+	return r, err
+}
+
+// field is where a contestant and the floor meet.
+type field struct {
+	child, ground *child
+	viewers       int
+	contestant    Contestant
+	stream        *Stream
+}
+
+func (f *field) pairs(paced bool, p Plan) (list []Pair, err error) {
+	for range p.Runs {
+		pair, err := f.pair(paced, p.Length)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, pair)
+	}
+	return list, nil
+}
+
+// pair measures the floor and then the contestant.
+func (f *field) pair(paced bool, length time.Duration) (p Pair, err error) {
+	if _, err := f.child.ask(request{Do: "report"}); err != nil {
+		return p, err
+	}
+	a, err := f.ground.ask(request{Do: "run", Paced: paced, Length: length})
+	if err != nil {
+		return p, err
+	}
+	p.Floor = a.Figures
+	if p.Floor.Seen, err = f.seen(); err != nil {
+		return p, err
+	}
+	if p.Figures, err = measure(f.contestant, f.stream, f.viewers, paced, length); err != nil {
+		return p, err
+	}
+	p.Seen, err = f.seen()
+	return p, err
+}
+
+// seen is what the sample saw since it was asked last.
+func (f *field) seen() (Seen, error) {
+	time.Sleep(100 * time.Millisecond) // what is on its way arrives
+	a, err := f.child.ask(request{Do: "report"})
+	return a.Seen, err
+}
+
+// measure lets a contestant of this process run, without what the sample saw.
+func measure(c Contestant, s *Stream, viewers int, pace bool, length time.Duration) (f Figures, err error) {
+	course := flatOut
+	if pace {
+		course = paced
+	}
+	runtime.GC()
+	cpu, allocs := cpuTime(), mallocs()
+	if f, err = course(c, s, viewers, length); err != nil {
+		return f, err
+	}
+	f.CPU, f.Allocs = cpuTime()-cpu, mallocs()-allocs
+	return f, nil
+}
+
+// flatOut forwards one frame after the other.
+func flatOut(c Contestant, s *Stream, viewers int, length time.Duration) (f Figures, err error) {
+	for began := time.Now(); time.Since(began) < length; {
+		if err := f.forward(c, s, viewers); err != nil {
+			return f, err
+		}
+	}
+	return f, nil
+}
+
+// paced forwards each frame when it is due.
+func paced(c Contestant, s *Stream, viewers int, length time.Duration) (f Figures, err error) {
+	const gap = time.Second / frameRate
+	for next, end := time.Now(), time.Now().Add(length); next.Before(end); next = next.Add(gap) {
+		time.Sleep(time.Until(next))
+		if time.Since(next) > gap {
+			f.Late++
+		}
+		if err := f.forward(c, s, viewers); err != nil {
+			return f, err
+		}
+	}
+	return f, nil
+}
+
+func (f *Figures) forward(c Contestant, s *Stream, viewers int) error {
+	frame := s.Next(time.Now())
+	f.Packets += uint64(viewers * len(frame.Packets))
+	return c.Forward(frame)
+}
+
+// admit lets all viewers join.
+func admit(c *child, contestant Contestant, viewers int) error {
+	for i := range viewers {
+		reads := i == 0 || i*sampled/viewers != (i-1)*sampled/viewers
+		if err := join(c, contestant, i, reads); err != nil {
+			return fmt.Errorf("viewer %d: %w", i, err)
+		}
+	}
+	return contestant.Ready()
+}
+
+// join lets viewer i join.
+func join(c *child, contestant Contestant, i int, reads bool) error {
+	v := Viewer{SSRC: ssrc(i)}
+	v.Key, v.Salt = master(i)
+	if contestant.Bare() {
+		a, err := c.ask(request{Do: "bare", Index: i, Sample: reads})
+		if err != nil {
+			return err
+		}
+		v.Addr = a.Addr
+		_, err = contestant.Join(v)
+		return err
+	}
+	a, err := c.ask(request{Do: "offer"})
+	if err != nil {
+		return err
+	}
+	v.Offer = a.SDP
+	answer, err := contestant.Join(v)
+	if err != nil {
+		return err
+	}
+	_, err = c.ask(request{Do: "answer", SDP: answer, Sample: reads})
+	return err
+}
+
+// packetsPerFrame is the mean of the stream.
+func packetsPerFrame() float64 {
+	s, packets := NewStream(1), 0
+	for range keyEvery {
+		packets += len(s.Next(time.Time{}).Packets)
+	}
+	return float64(packets) / keyEvery
+}
+
+// cpuTime is what this process has used, user and system.
+func cpuTime() time.Duration {
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		panic(err) // it cannot fail for one's self
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+func mallocs() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.Mallocs
+}
+
+// resident is the memory of this process in bytes after a garbage collection, 0 if the system does not tell.
+func resident() int64 {
+	runtime.GC()
+	p, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(string(p))
+	if len(fields) < 2 {
+		return 0
+	}
+	pages, err := strconv.ParseInt(fields[1], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return pages * int64(os.Getpagesize())
+}

@@ -1,0 +1,88 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+// describeMachine says where and when the figures came from.
+func describeMachine(w io.Writer) {
+	load, _ := os.ReadFile("/proc/loadavg")
+	release, _ := os.ReadFile("/proc/sys/kernel/osrelease")
+	fmt.Fprintf(w, "%s, Linux %s, %s, %d processors, load before: %s\n", time.Now().UTC().Format(time.DateTime),
+		strings.TrimSpace(string(release)), runtime.Version(), runtime.NumCPU(), strings.TrimSpace(string(load)))
+	fmt.Fprintf(w, "stream: 2.5 Mbit/s, %d frames/s, %.1f packets a frame; CPU of the sender only; %d viewers read and check\n",
+		frameRate, packetsPerFrame(), sampled)
+}
+
+// ordered returns of(run) of all runs, smallest first: the minimum is the first and the median the middle one.
+func ordered(runs []Pair, of func(p Pair) float64) []float64 {
+	var list []float64
+	for _, p := range runs {
+		list = append(list, of(p))
+	}
+	slices.Sort(list)
+	return list
+}
+
+func middle(list []float64) float64 { return list[len(list)/2] }
+
+// microseconds is the CPU time of a packet.
+func (f Figures) microseconds() float64 { return float64(f.CPU) / float64(max(f.Packets, 1)) / 1e3 }
+
+// total adds up what the sample saw; the delays are the worst of the runs.
+func total(runs []Pair) (t Seen) {
+	for _, f := range runs {
+		t.Received += f.Seen.Received
+		t.Lost += f.Seen.Lost
+		t.Bad += f.Seen.Bad
+		t.P50, t.P99 = max(t.P50, f.Seen.P50), max(t.P99, f.Seen.P99)
+	}
+	return t
+}
+
+// table prints the results for one number of viewers. "of floor" is the median of the ratios of each run to the run
+// of the floor before it.
+func table(w io.Writer, results []Result) {
+	if len(results) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\n## %d viewers\n\n", results[0].Viewers)
+	fmt.Fprintln(w, "| contestant | how | µs/packet min | median | floor median | of floor | allocs/packet | checked | bad | lost | delay p50 | p99 | late frames |")
+	fmt.Fprintln(w, "|---|---|---|---|---|---|---|---|---|---|---|---|---|")
+	for _, r := range results {
+		row(w, r.Name, "flat out", r.Flat)
+		row(w, r.Name, "paced", r.Paced)
+	}
+	fmt.Fprintln(w, "\n| contestant | CPU per join | memory per viewer | goroutines per viewer |")
+	fmt.Fprintln(w, "|---|---|---|---|")
+	for _, r := range results {
+		fmt.Fprintf(w, "| %s | %.2f ms | %.1f KiB | %.2f |\n", r.Name, r.JoinCPU.Seconds()*1e3, float64(r.Memory)/1024, r.Goroutines)
+	}
+}
+
+func row(w io.Writer, name, how string, runs []Pair) {
+	if len(runs) == 0 {
+		fmt.Fprintf(w, "| %s | %s | – | – | – | – | – | – | – | – | – | – | – |\n", name, how)
+		return
+	}
+	var packets, allocs uint64
+	late := 0
+	for _, f := range runs {
+		packets, allocs, late = packets+f.Packets, allocs+f.Allocs, late+f.Late
+	}
+	own := ordered(runs, func(p Pair) float64 { return p.microseconds() })
+	floor := ordered(runs, func(p Pair) float64 { return p.Floor.microseconds() })
+	ratio := ordered(runs, func(p Pair) float64 { return p.microseconds() / p.Floor.microseconds() })
+	seen := total(runs)
+	fmt.Fprintf(w, "| %s | %s | %.3f | %.3f | %.3f | %.2f | %.4f | %d | %d | %d | %.2f ms | %.2f ms | %d |\n", name, how, own[0], middle(own),
+		middle(floor), middle(ratio), float64(allocs)/float64(max(packets, 1)), seen.Received, seen.Bad, seen.Lost,
+		seen.P50.Seconds()*1e3, seen.P99.Seconds()*1e3, late)
+}
