@@ -64,7 +64,7 @@ type Engine struct {
 	closed bool
 	byID   map[string]*cast
 	peers  map[string]peer
-	wg     sync.WaitGroup // connections that are being closed
+	wg     sync.WaitGroup // connections that are being answered or closed
 }
 
 // peer is a caster or a viewer.
@@ -239,7 +239,8 @@ func (e *Engine) end(on *cast) {
 	}
 }
 
-// hold finds or makes the cast castID and keeps it from being forgotten until release.
+// hold finds or makes the cast castID and keeps it from being forgotten, and the engine from being closed, until
+// release.
 func (e *Engine) hold(castID string) (*cast, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -252,6 +253,7 @@ func (e *Engine) hold(castID string) (*cast, error) {
 		e.byID[castID] = on
 	}
 	on.held++
+	e.wg.Add(1)
 	return on, nil
 }
 
@@ -260,6 +262,7 @@ func (e *Engine) release(on *cast) {
 	defer e.mu.Unlock()
 	on.held--
 	e.prune(on)
+	e.wg.Done()
 }
 
 // prune forgets a cast that nobody is in. Called with mu held.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
+	"github.com/pion/webrtc/v3"
 
 	"castcode/sfu/forward"
 )
@@ -245,5 +246,41 @@ func TestRefusals(t *testing.T) {
 	e.Close()
 	if _, err := e.Publish(context.Background(), "c", "p", offer, slots); !errors.Is(err, errClosed) {
 		t.Errorf("a closed engine answers %v", err)
+	}
+}
+
+func TestCloseWhilePeersJoin(t *testing.T) {
+	e, _ := newEngine(t)
+	begun := make(chan struct{}, 4)
+	done := make(chan error, 4)
+	for i := range 4 {
+		f := newFar(t)
+		if _, err := f.pc.AddTransceiverFromKind(webrtc.RTPCodecTypeVideo, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionRecvonly}); err != nil {
+			t.Fatal(err)
+		}
+		offer, slots := f.offer("screen")
+		go func() {
+			begun <- struct{}{}
+			for {
+				if _, err := e.Watch(context.Background(), "c", fmt.Sprint("v", i), offer, slots); err != nil {
+					done <- err
+					return
+				}
+			}
+		}()
+	}
+	for range 4 {
+		<-begun
+	}
+	e.Close()
+	for range 4 {
+		select {
+		case err := <-done:
+			if !errors.Is(err, errClosed) && !errors.Is(err, errEnded) {
+				t.Errorf("a peer that joins a closed engine is told %v", err)
+			}
+		case <-time.After(5 * time.Second):
+			t.Fatal("a join hangs after Close")
+		}
 	}
 }

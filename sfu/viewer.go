@@ -45,7 +45,7 @@ func newViewer(ctx context.Context, e *Engine, id string, on *cast, sdp string, 
 		return nil, "", err
 	}
 	v := &viewer{id: id, engine: e, cast: on, firefox: strings.Contains(sdp, "\no=mozilla")}
-	v.shardIndex = int(e.nextShard.Add(1)) % len(e.shards)
+	v.shardIndex = int(e.nextShard.Add(1) % uint32(len(e.shards)))
 	v.shard = e.shards[v.shardIndex]
 	names := map[string]string{}
 	for _, m := range ms {
