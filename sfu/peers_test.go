@@ -128,6 +128,7 @@ func (f *far) answer(sdp string) {
 type sender struct {
 	*far
 	track *webrtc.TrackLocalStaticRTP
+	wire  *webrtc.DTLSTransport
 	rtcp  chan rtcp.Packet
 }
 
@@ -143,6 +144,7 @@ func publish(t *testing.T, e *Engine, cast, id string) *sender {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.wire = tr.Sender().Transport()
 	offer, slots := s.offer("screen")
 	answer, err := e.Publish(context.Background(), cast, id, offer, slots)
 	if err != nil {
@@ -166,9 +168,13 @@ func publish(t *testing.T, e *Engine, cast, id string) *sender {
 	return s
 }
 
-// send writes one VP8 packet.
+// send writes one VP8 packet. The server's end of a handshake is done before the client's, and pion drops what is
+// written until then.
 func (s *sender) send(seq uint16, ts uint32, key bool) {
 	s.t.Helper()
+	if s.wire.State() != webrtc.DTLSTransportStateConnected {
+		eventually(s.t, "the caster's own end is up", func() bool { return s.wire.State() == webrtc.DTLSTransportStateConnected })
+	}
 	frame := byte(1)
 	if key {
 		frame = 0
