@@ -53,7 +53,6 @@ const strangersCheck = "00010020" + transaction + "00060003 783a6200" + signatur
 func TestReceiverTakesItsOwn(t *testing.T) {
 	s := listen(t, "127.0.0.1:0")
 	a := &audience{table: NewTable[string]()}
-	s.SetReceiver(a)
 	viewer, caster := dial(t, s, "127.0.0.1"), dial(t, s, "127.0.0.1")
 	from := addrPort(t, viewer.LocalAddr())
 	a.table.ClaimUser("a", "alice")
@@ -66,6 +65,7 @@ func TestReceiverTakesItsOwn(t *testing.T) {
 		}
 		a.table.ClaimAddr(from, "alice")
 	}
+	s.SetReceiver(a)
 	want := []string{"alice check", "alice dtls", "alice rtcp", "alice rtp"}
 	for i, hex := range []string{check, clientHello, rtcp, rtp} {
 		viewer.Write(unhex(t, hex))
@@ -97,7 +97,6 @@ func TestReceiverTakesItsOwn(t *testing.T) {
 func TestReceiverOfPaths(t *testing.T) {
 	s := listen(t, "127.0.0.1:0")
 	a := &audience{table: NewTable[string]()}
-	s.SetReceiver(a)
 	a.table.ClaimUser("a", "alice")
 	virtual := netip.MustParseAddrPort("192.0.2.9:2000")
 	var delivered []string
@@ -115,6 +114,7 @@ func TestReceiverOfPaths(t *testing.T) {
 		copy(b.Reserve(d.From, 6), "answer")
 		b.Commit(6)
 	}
+	s.SetReceiver(a)
 	inject(unhex(t, check))
 	inject(unhex(t, rtcp))
 	inject(unhex(t, strangersCheck)) // from an address of hers: hers, and she will find it wrong
@@ -144,6 +144,7 @@ func TestReceiverGetsBatches(t *testing.T) {
 		default:
 		}
 	}
+	s.SetReceiver(a)
 	s.SetReceiver(a)
 	peer := dial(t, s, "127.0.0.1")
 	const n = 200
