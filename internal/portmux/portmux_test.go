@@ -94,6 +94,7 @@ func TestSplit(t *testing.T) {
 		}
 		conn.Close()
 	}
+	until(t, "the last connection to be counted", func() bool { return m.Counts().Undecided == 0 })
 	if n := m.Counts(); n.Accepted != 6 || n.TLS != 1 || n.HTTP != 2 || n.TURN != 3 {
 		t.Errorf("counts %+v", n)
 	}
