@@ -2,8 +2,8 @@ package signal
 
 import (
 	"net/http"
-	"regexp"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
