@@ -53,6 +53,9 @@ func newDownTrack(v *viewer, t *track, out *transport.Track) *downTrack {
 	}
 }
 
+// follows is the track as the viewer's shard sees it.
+func (d *downTrack) follows() *follow { return d.track.follows[d.viewer.shardIndex] }
+
 // begins lets the down track send from a time on.
 func (d *downTrack) begins(at int64) {
 	d.from = at
@@ -201,6 +204,7 @@ func (d *downTrack) send(now int64) int {
 	d.repair.Media(size)
 	if p.Codec.Video() {
 		d.tail.Sent(now)
+		d.follows().sentAt = now
 	}
 	return size
 }
@@ -208,7 +212,11 @@ func (d *downTrack) send(now int64) int {
 // seal writes p under the numbers n into the shard's batch and returns its size, 0 when it was refused.
 func (d *downTrack) seal(form transport.Form, p *packet.Packet, n forward.Numbers, now int64) int {
 	sh := d.viewer.shard
-	payload := transport.Payload{Body: p.Payload}
+	payload, padding := transport.Payload{Body: p.Payload}, uint8(0)
+	if form == transport.First && d.resends() { // a Repeat must be the same bytes, whatever the padding is by then
+		payload.Body, padding = p.Padded()
+	}
+	payload.Padded = padding
 	d.ext = transport.Extensions{
 		SendTime: now, CaptureTime: transport.NTP(p.AbsCapture), AudioLevel: p.Level, HasLevel: p.HasLevel,
 		Dependency: p.Descriptor,
@@ -223,8 +231,14 @@ func (d *downTrack) seal(form transport.Form, p *packet.Packet, n forward.Number
 		}
 	}
 	h := transport.RTPHeader{Form: form, Marker: n.Marker, Seq: uint16(n.Seq), Timestamp: n.TS}
+	if payload.Padded == 0 {
+		h.Padding = padding
+	}
 	return d.write(h, payload)
 }
+
+// resends says whether the viewer takes resends on an SSRC of their own.
+func (d *downTrack) resends() bool { return d.out.CanResend() && d.format.RTX >= 0 }
 
 func (d *downTrack) write(h transport.RTPHeader, payload transport.Payload) int {
 	v := d.viewer
@@ -277,7 +291,7 @@ func (d *downTrack) nack(pair forward.NackPair, now int64) {
 			continue
 		}
 		form := transport.Resend
-		if !d.out.CanResend() || d.format.RTX < 0 {
+		if !d.resends() {
 			form = transport.Repeat
 		}
 		d.viewer.pacer.Take(d.seal(form, p, sent.Numbers(p), now))
@@ -296,7 +310,7 @@ func (d *downTrack) logOf(source uint32) *stream {
 
 // blank shows the viewer where a stream that has gone silent ended: it notices a lost packet by the next one only.
 func (d *downTrack) blank(now int64) {
-	if d.format == nil || !d.tail.Due(now) {
+	if !d.viewer.up || d.viewer.gone || d.format == nil || !d.tail.Due(now) {
 		return
 	}
 	if n, ok := d.rewriter.Blank(); ok {

@@ -17,8 +17,12 @@ import (
 const (
 	// maxRTP is the largest RTP packet read from a caster, in bytes; browsers stay below 1,250.
 	maxRTP = 1500
-	// wakeEvery is after how many packets of an unfinished frame the shards are woken all the same.
+	// Shards with many viewers are woken at the end of a frame, or when so many packets of an unfinished one have come,
+	// or one so long after the first. A frame of 2.5 Mbit/s arrives within 0.5 ms at the median, 2 ms at p95 (measured
+	// 2026); a keyframe that a caster spreads over more goes out as it comes. There is no timer: what is not followed by
+	// another packet cannot be shown yet, and the shard's tick takes care of it.
 	wakeEvery = 32
+	holdFor   = time.Millisecond
 )
 
 // layer is one incoming RTP stream of a caster, as pion hands it out.
@@ -32,7 +36,8 @@ type layer struct {
 	// owned by the read loop
 	stream   *stream
 	parser   *packet.Parser
-	unwoken  int
+	unwoken  int    // packets since the last wake
+	since    int64  // the first of them
 	keyTS    uint64 // of the keyframe that is arriving; 0: none
 	keyBytes int
 
@@ -125,18 +130,28 @@ func (l *layer) take(p *rtp.Packet, now int64) {
 	switch placed := l.stream.ring.Put(parsed); placed {
 	case packet.Appended:
 		l.keyframe(parsed)
-		l.unwoken++
-		if !l.stream.kind.Video() || parsed.FrameEnd || parsed.Marker || l.unwoken >= wakeEvery {
-			l.unwoken = 0
-			l.track.wake(true)
-		} else {
-			l.track.wake(false)
+		if parsed.Marker && l.stream.kind.Video() {
+			l.stream.ring.Even(parsed)
 		}
+		l.wake(parsed, now)
 	case packet.Late:
 		l.track.late(l.stream, parsed)
 	default:
 		l.track.drops.misplaced(placed)
 	}
+}
+
+// wake tells the shards of p, now or together with what follows it.
+func (l *layer) wake(p *packet.Packet, now int64) {
+	if l.unwoken == 0 {
+		l.since = now
+	}
+	l.unwoken++
+	urgent := !l.stream.kind.Video() || p.FrameEnd || p.Marker || l.unwoken >= wakeEvery || now-l.since >= int64(holdFor)
+	if urgent {
+		l.unwoken = 0
+	}
+	l.track.wake(urgent)
 }
 
 // extensions reads those of the header that are passed on.

@@ -5,18 +5,18 @@ import (
 	"sync"
 	"time"
 
+	"castcode/sfu/forward"
 	"castcode/sfu/packet"
 	"castcode/sfu/transport"
 	"castcode/sfu/udp"
 )
 
 const (
-	// holdFor is how long a shard with many viewers waits for the rest of a frame. A frame of 2.5 Mbit/s arrives
-	// within 0.5 ms at the median, 2 ms at p95 (measured 2026).
-	holdFor = time.Millisecond
 	// tickEvery is the grain of what may be a little late: tails, starts. Each viewer's second is spread over ticks.
 	tickEvery = 20 * time.Millisecond
 	ticks     = int(time.Second / tickEvery)
+	// tailsFor is for how long after it sent something a follow is looked at for tails; longer than any of them.
+	tailsFor = 2 * time.Second
 	// inboxSize bounds the messages that wait for a shard. A viewer sends 5 to 20 datagrams a second.
 	inboxSize = 16384
 )
@@ -53,7 +53,6 @@ type shard struct {
 	engine *Engine
 	batch  *udp.Batch
 	kick   chan struct{} // something waits
-	soon   chan struct{} // something waits, but more is coming
 	quit   chan struct{}
 	done   chan struct{}
 
@@ -66,6 +65,7 @@ type shard struct {
 	viewers []*viewer
 	ready   []*viewer // have something to send
 	paced   []*viewer // wait for their pacer
+	served  []*follow // those with downs
 	turn    int
 	events  []transport.Event
 	numbers []uint16
@@ -80,7 +80,7 @@ var buffers = sync.Pool{New: func() any { b := make([]byte, 0, udp.MaxSlot+100);
 func newShard(e *Engine, socket *udp.Socket) *shard {
 	s := &shard{
 		engine: e, batch: socket.NewBatch(),
-		kick: make(chan struct{}, 1), soon: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
+		kick: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
 		scratch: make([]byte, 0, udp.MaxSlot),
 	}
 	go s.run()
@@ -102,7 +102,8 @@ func (s *shard) post(m message) bool {
 	return true
 }
 
-// wake notes that f has something new.
+// wake notes that f has something new. If it is not urgent, the shard looks at it when it is awake the next time, at
+// the next tick at the latest.
 func (s *shard) wake(f *follow, urgent bool) {
 	if f.dirty.CompareAndSwap(false, true) {
 		s.mu.Lock()
@@ -111,8 +112,6 @@ func (s *shard) wake(f *follow, urgent bool) {
 	}
 	if urgent {
 		signal(s.kick)
-	} else {
-		signal(s.soon)
 	}
 }
 
@@ -128,27 +127,17 @@ func (s *shard) run() {
 	defer close(s.done)
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
-	hold, pace := time.NewTimer(time.Hour), time.NewTimer(time.Hour)
-	defer hold.Stop()
+	pace := time.NewTimer(time.Hour)
 	defer pace.Stop()
-	holding := false
 	for {
 		select {
 		case <-s.quit:
 			return
-		case <-s.soon:
-			if !holding {
-				holding = true
-				hold.Reset(holdFor)
-			}
-			continue
 		case <-s.kick:
-		case <-hold.C:
 		case <-pace.C:
 		case <-tick.C:
 			s.tick(s.engine.now())
 		}
-		holding = false
 		if wait := s.pass(s.engine.now()); wait > 0 {
 			pace.Reset(wait)
 		}
@@ -224,7 +213,10 @@ func (s *shard) message(m *message, now int64) {
 	case messageAdd:
 		s.viewers = append(s.viewers, v)
 		for _, d := range v.downs {
-			f := d.track.follows[v.shardIndex]
+			f := d.follows()
+			if len(f.downs) == 0 {
+				s.served = append(s.served, f)
+			}
 			f.downs = append(f.downs, d)
 			f.followers.Store(int32(len(f.downs)))
 		}
@@ -252,21 +244,28 @@ func (s *shard) remove(v *viewer) {
 	s.paced = slices.DeleteFunc(s.paced, func(other *viewer) bool { return other == v })
 	s.ready = slices.DeleteFunc(s.ready, func(other *viewer) bool { return other == v })
 	for _, d := range v.downs {
-		f := d.track.follows[v.shardIndex]
+		f := d.follows()
 		f.downs = slices.DeleteFunc(f.downs, func(other *downTrack) bool { return other == d })
 		f.followers.Store(int32(len(f.downs)))
+		if len(f.downs) == 0 {
+			s.served = slices.DeleteFunc(s.served, func(other *follow) bool { return other == f })
+		}
 	}
 }
 
 // tick lets time pass for the viewers whose turn it is, and shows those with a silent stream where it ended.
 func (s *shard) tick(now int64) {
-	s.turn = (s.turn + 1) % ticks
-	for i, v := range s.viewers {
-		if v.gone {
+	for _, f := range s.served {
+		if silent := now - f.sentAt; silent < int64(forward.FirstTail) || silent > int64(tailsFor) {
 			continue
 		}
-		v.tails(now)
-		if i%ticks == s.turn {
+		for _, d := range f.downs {
+			d.blank(now)
+		}
+	}
+	s.turn = (s.turn + 1) % ticks
+	for i := s.turn; i < len(s.viewers); i += ticks {
+		if v := s.viewers[i]; !v.gone {
 			s.events = v.session.Tick(s.events[:0], now)
 			v.handle(s.events, now)
 			v.report(now)

@@ -35,7 +35,9 @@ type follow struct {
 	followers atomic.Int32 // len(downs)
 	dirty     atomic.Bool  // it is in the shard's list already
 
-	downs []*downTrack // owned by the shard
+	// owned by the shard
+	downs  []*downTrack
+	sentAt int64 // when one of them sent video last
 }
 
 func newTrack(s Slot, drops *Drops, shards []*shard) *track {
@@ -68,7 +70,8 @@ func (t *track) codec() *webrtc.RTPCodecParameters {
 }
 
 // crowd is how many followers a shard has before it is worth waiting for the rest of a frame: from there on a run of
-// packets to each viewer costs less than the packets one by one.
+// packets to each viewer costs less than the packets one by one, and waking it for each packet would cost more than
+// sending them.
 const crowd = 8
 
 // wake tells the shards that the ring has something new. urgent says not to wait for more.

@@ -219,16 +219,6 @@ func (v *viewer) startsAt(now int64) (at int64) {
 	return at
 }
 
-// tails shows the viewer where the streams ended that have gone silent.
-func (v *viewer) tails(now int64) {
-	if !v.up {
-		return
-	}
-	for _, d := range v.downs {
-		d.blank(now)
-	}
-}
-
 // report sends a sender report for what is being sent.
 func (v *viewer) report(now int64) {
 	if !v.up || v.gone {

@@ -4,6 +4,7 @@ package main
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +14,7 @@ import (
 
 // TestMain: the test binary is the other processes as well.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 2 && (os.Args[1] == receiveWord || os.Args[1] == groundWord) {
+	if len(os.Args) == 2 && slices.Contains([]string{receiveWord, groundWord, castWord}, os.Args[1]) {
 		if err := command(os.Args[1:]); err != nil {
 			os.Exit(1)
 		}
@@ -111,8 +112,8 @@ func TestTable(t *testing.T) {
 	}
 	table(&b, []Result{{Name: "one", Viewers: 9, Flat: runs(700, 600, 900)}, {Name: "other", Viewers: 9, Flat: runs(1400), Paced: runs(1000)}})
 	for _, want := range []string{
-		"| one | flat out | 0.600 | 0.700 | 0.400 | 1.50 | 0.5000 |", "| one | paced | – |",
-		"| other | flat out | 1.400 | 1.400 | 0.200 | 7.00 |", "| other | paced | 1.000 |",
+		"| one | flat out | 0.600 | 0.700 | 0.400 | 1.50 | 0.5000 |", "| one | real time | – |",
+		"| other | flat out | 1.400 | 1.400 | 0.200 | 7.00 |", "| other | real time | 1.000 |",
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())

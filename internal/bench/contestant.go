@@ -2,7 +2,10 @@
 
 package main
 
-import "net/netip"
+import (
+	"net/netip"
+	"time"
+)
 
 // Viewer is one receiver of the other process that joins a contestant.
 type Viewer struct {
@@ -32,6 +35,14 @@ type Contestant interface {
 	Close() error
 }
 
+// Runner is a contestant whose frames come from a process of their own.
+type Runner interface {
+	Contestant
+	// Run is one run at speed times real time; it returns when all packets of it have been handed to the kernel. What
+	// the sample saw is left out.
+	Run(speed int, length time.Duration) (Figures, error)
+}
+
 // Entry is a line of the start list.
 type Entry struct {
 	Name string
@@ -45,6 +56,8 @@ func entries() []Entry {
 		{"floor-nogso", func() (Contestant, error) { return newFloor(false) }},
 		{"batch", func() (Contestant, error) { return newBatch(true) }},
 		{"batch-nogso", func() (Contestant, error) { return newBatch(false) }},
+		{"castcode", func() (Contestant, error) { return newProduct(true) }},
+		{"castcode-nogso", func() (Contestant, error) { return newProduct(false) }},
 		{"naive-gcm", func() (Contestant, error) { return newNaive(true) }},
 		{"naive", func() (Contestant, error) { return newNaive(false) }},
 	}

@@ -131,7 +131,7 @@ func (f *floor) message(peer *floorPeer, p []byte, size, count int) {
 
 func (f *floor) flush() {
 	for at := 0; at < f.end; {
-		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(f.fd), uintptr(unsafe.Pointer(&f.msgs[at])),
+		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(f.fd), uintptr(unsafe.Pointer(&f.msgs[at])),
 			uintptr(f.end-at), 0, 0, 0)
 		if errno != 0 {
 			f.failed++

@@ -21,7 +21,8 @@ const (
 	// stampAt is where in a payload the send time stands, in nanoseconds of the machine's clock. Nothing before it
 	// depends on the time.
 	stampAt = 8
-	bodyAt  = stampAt + 8
+	seqAt   = stampAt + 8 // the sequence number that the caster gave it; viewers see others
+	bodyAt  = seqAt + 2
 )
 
 // text is what the bodies of all payloads are cut from: that of sequence number n begins at n modulo 512.
@@ -87,6 +88,7 @@ func (s *Stream) Next(now time.Time) *Frame {
 		p := s.buf[at : at+n : at+n]
 		describe(p, i == 0, key, s.frames)
 		binary.BigEndian.PutUint64(p[stampAt:], stamp)
+		binary.BigEndian.PutUint16(p[seqAt:], s.seq)
 		copy(p[bodyAt:], body(s.seq, n))
 		s.frame.Packets = append(s.frame.Packets, Packet{
 			Seq: s.seq, Timestamp: uint32(s.frames) * (clockRate / frameRate), Marker: i == count-1, Payload: p,

@@ -16,6 +16,7 @@ import (
 const (
 	receiveWord = "receive"
 	groundWord  = "ground"
+	castWord    = "cast"
 )
 
 func main() {
@@ -34,6 +35,8 @@ func command(args []string) error {
 		return receive(os.Stdin, os.Stdout)
 	case groundWord:
 		return ground(os.Stdin, os.Stdout)
+	case castWord:
+		return cast(os.Stdin, os.Stdout)
 	case "floor":
 		p, err := parse(args[1:])
 		if err != nil {
@@ -52,6 +55,7 @@ func parse(args []string) (p Plan, err error) {
 	flags.IntVar(&p.Runs, "runs", 3, "runs of each kind")
 	flags.DurationVar(&p.Length, "length", 2*time.Second, "length of a run")
 	flags.BoolVar(&p.Paced, "paced", true, "run at real frame times too")
+	flags.StringVar(&p.Profile, "profile", "", "directory for CPU profiles; they cost a little")
 	if err := flags.Parse(args); err != nil {
 		return p, err
 	}

@@ -15,13 +15,13 @@ import (
 
 // request is what the measuring process asks of another one.
 type request struct {
-	Do     string         `json:"do"`               // receive: "bare", "offer", "answer" or "report"; ground: "join" or "run"
+	Do     string         `json:"do"`               // receive: "bare", "offer", "answer", "settle" or "report"; ground: "join" or "run"; cast: "offer", "answer" or "run"
 	Index  int            `json:"index,omitempty"`  // of the viewer
 	Sample bool           `json:"sample,omitempty"` // this viewer reads and checks
 	SDP    string         `json:"sdp,omitempty"`    // with "answer"
 	Addr   netip.AddrPort `json:"addr,omitzero"`    // with "join"
-	Paced  bool           `json:"paced,omitempty"`  // with "run"
 	Length time.Duration  `json:"length,omitempty"` // with "run"
+	Speed  int            `json:"speed,omitempty"`  // with "run", in multiples of real time; 0 for flat out
 }
 
 type reply struct {
@@ -113,7 +113,7 @@ func ground(in io.Reader, out io.Writer) error {
 			viewers++
 			_, err = c.Join(v)
 		case "run":
-			a.Figures, err = measure(c, stream, viewers, q.Paced, q.Length)
+			a.Figures, err = measure(c, stream, viewers, q.Speed, q.Length)
 		default:
 			err = fmt.Errorf("cannot do %q", q.Do)
 		}

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/ice/v2"
@@ -21,6 +22,9 @@ import (
 
 // connectPatience bounds the wait for one PeerConnection.
 const connectPatience = 20 * time.Second
+
+// joining is how many PeerConnections are being connected at a time at most.
+const joining = 32
 
 // master is the SRTP master key and salt of viewer i, and ssrc its SSRC. They protect nothing.
 func master(i int) (key, salt []byte) {
@@ -35,6 +39,8 @@ type receivers struct {
 	sample  sample
 	pending *webrtc.PeerConnection // offered, not answered yet
 	socket  *net.UDPConn           // of pending
+	under   chan struct{}          // one for each that is being connected
+	failed  atomic.Int64
 	peers   []*webrtc.PeerConnection
 	conns   []*net.UDPConn
 	readers sync.WaitGroup
@@ -42,7 +48,7 @@ type receivers struct {
 
 // receive is the receiving process.
 func receive(in io.Reader, out io.Writer) error {
-	r := new(receivers)
+	r := &receivers{under: make(chan struct{}, joining)}
 	defer r.close()
 	return answer(in, out, r.serve)
 }
@@ -55,6 +61,8 @@ func (r *receivers) serve(q request) (a reply, err error) {
 		a.SDP, err = r.offer()
 	case "answer":
 		err = r.answer(q.SDP, q.Sample)
+	case "settle":
+		err = r.settle()
 	case "report":
 		a.Seen = r.sample.report()
 	default:
@@ -161,15 +169,14 @@ func (r *receivers) offer() (string, error) {
 	return pc.LocalDescription().SDP, nil
 }
 
-// answer connects the PeerConnection that was offered. Then it goes deaf, unless it is of the sample.
+// answer begins to connect the PeerConnection that was offered; when it is, it goes deaf, unless it is of the sample.
+// While too many are being connected it waits.
 func (r *receivers) answer(sdp string, sampled bool) error {
 	pc := r.pending
 	if pc == nil {
 		return errors.New("nothing was offered")
 	}
 	r.pending = nil
-	ctx, cancel := context.WithTimeout(context.Background(), connectPatience)
-	defer cancel()
 	connected := make(chan struct{})
 	var once sync.Once
 	pc.OnConnectionStateChange(func(s webrtc.PeerConnectionState) {
@@ -189,16 +196,37 @@ func (r *receivers) answer(sdp string, sampled bool) error {
 			}
 		})
 	}
+	r.under <- struct{}{}
 	if err := pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: sdp}); err != nil {
 		return err
 	}
-	select {
-	case <-connected:
-	case <-ctx.Done():
-		return errors.New("not connected in time")
+	socket := r.socket
+	r.readers.Go(func() {
+		defer func() { <-r.under }()
+		ctx, cancel := context.WithTimeout(context.Background(), connectPatience)
+		defer cancel()
+		select {
+		case <-connected:
+			if sampled || dropMedia(socket) == nil {
+				return
+			}
+		case <-ctx.Done():
+		}
+		r.failed.Add(1)
+	})
+	return nil
+}
+
+// settle waits until all are connected.
+func (r *receivers) settle() error {
+	for range joining {
+		r.under <- struct{}{}
 	}
-	if sampled {
-		return nil
+	for range joining {
+		<-r.under
 	}
-	return dropMedia(r.socket)
+	if n := r.failed.Load(); n > 0 {
+		return fmt.Errorf("%d PeerConnections were not connected in time", n)
+	}
+	return nil
 }

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
+	"runtime/pprof"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,13 +28,15 @@ type Plan struct {
 	Runs    int           // of each kind, of which the minimum and the median count
 	Length  time.Duration // of one run
 	Paced   bool          // also at real frame times
+	Profile string        // a directory for CPU profiles, of joining and of running; empty for none
 }
 
 // Result is what one contestant did for one number of viewers.
 type Result struct {
 	Name       string
 	Viewers    int
-	Flat       []Pair // flat out
+	Flat       []Pair // flat out, or at Speed
+	Speed      int    // of Flat, in multiples of real time; 0 for flat out
 	Paced      []Pair // at real frame times; empty if that was not asked for or the machine is too slow
 	JoinCPU    time.Duration
 	Memory     int64 // bytes per viewer, resident
@@ -101,7 +105,11 @@ func compete(e Entry, viewers int, p Plan) (r Result, err error) {
 		return r, err
 	}
 	memory, cpu, goroutines := resident(), cpuTime(), runtime.NumGoroutine()
-	if err := admit(c, contestant, viewers); err != nil {
+	finish, err := profile(p.Profile, e.Name, viewers, "join")
+	if err != nil {
+		return r, err
+	}
+	if err := errors.Join(admit(c, contestant, viewers), finish()); err != nil {
 		return r, err
 	}
 	r.JoinCPU = (cpuTime() - cpu) / time.Duration(viewers)
@@ -109,19 +117,41 @@ func compete(e Entry, viewers int, p Plan) (r Result, err error) {
 	r.Goroutines = float64(runtime.NumGoroutine()-goroutines) / float64(viewers)
 
 	f := &field{child: c, ground: ground, viewers: viewers, contestant: contestant, stream: NewStream(uint64(viewers))}
-	if _, err := f.pair(false, p.Length/4); err != nil { // to warm up
+	if r.Speed, err = f.warm(p.Length); err != nil {
 		return r, err
 	}
-	if r.Flat, err = f.pairs(false, p); err != nil {
+	if finish, err = profile(p.Profile, e.Name, viewers, "run"); err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, finish()) }()
+	if r.Flat, err = f.pairs(r.Speed, p); err != nil {
 		return r, err
 	}
 	// Beyond that, frames would queue up, and the figure would be one of flat out again.
 	const enough = 0.7
 	perSecond := time.Duration(float64(viewers) * frameRate * packetsPerFrame())
-	if p.Paced && r.Flat[0].PerPacket()*perSecond < time.Duration(enough*float64(time.Second)*float64(runtime.NumCPU())) {
-		r.Paced, err = f.pairs(true, p)
+	if p.Paced && r.Speed != 1 && r.Flat[0].PerPacket()*perSecond < time.Duration(enough*float64(time.Second)*float64(runtime.NumCPU())) {
+		r.Paced, err = f.pairs(1, p)
+	}
+	if r.Speed == 1 {
+		r.Flat, r.Paced = nil, r.Flat
 	}
 	return r, err
+}
+
+// profile begins a CPU profile in a directory; finish ends it.
+func profile(dir, name string, viewers int, phase string) (finish func() error, err error) {
+	if dir == "" {
+		return func() error { return nil }, nil
+	}
+	file, err := os.Create(filepath.Join(dir, fmt.Sprintf("%s-%d-%s.pprof", name, viewers, phase)))
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(file); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return func() error { pprof.StopCPUProfile(); return file.Close() }, nil
 }
 
 // field is where a contestant and the floor meet.
@@ -132,9 +162,28 @@ type field struct {
 	stream        *Stream
 }
 
-func (f *field) pairs(paced bool, p Plan) (list []Pair, err error) {
+const (
+	// loadedShare is how much of one processor a Runner may use when it does not run in real time; beyond that its
+	// caster, which is another process on the same machine, would be what is measured.
+	loadedShare = 0.6
+	// fastest bounds the caster: more than that and the library on its side cannot keep up.
+	fastest = 12
+)
+
+// warm lets the contestant run once without counting, so that caches are full, and finds the speed at which a Runner
+// loads the machine. It is 0 for those that run flat out.
+func (f *field) warm(length time.Duration) (speed int, err error) {
+	if _, ok := f.contestant.(Runner); !ok {
+		_, err = f.pair(0, length/4)
+		return 0, err
+	}
+	pair, err := f.pair(1, length/2)
+	return min(max(int(loadedShare*(length/2).Seconds()/pair.CPU.Seconds()), 1), fastest), err
+}
+
+func (f *field) pairs(speed int, p Plan) (list []Pair, err error) {
 	for range p.Runs {
-		pair, err := f.pair(paced, p.Length)
+		pair, err := f.pair(speed, p.Length)
 		if err != nil {
 			return nil, err
 		}
@@ -144,11 +193,11 @@ func (f *field) pairs(paced bool, p Plan) (list []Pair, err error) {
 }
 
 // pair measures the floor and then the contestant.
-func (f *field) pair(paced bool, length time.Duration) (p Pair, err error) {
+func (f *field) pair(speed int, length time.Duration) (p Pair, err error) {
 	if _, err := f.child.ask(request{Do: "report"}); err != nil {
 		return p, err
 	}
-	a, err := f.ground.ask(request{Do: "run", Paced: paced, Length: length})
+	a, err := f.ground.ask(request{Do: "run", Speed: speed, Length: length})
 	if err != nil {
 		return p, err
 	}
@@ -156,7 +205,12 @@ func (f *field) pair(paced bool, length time.Duration) (p Pair, err error) {
 	if p.Floor.Seen, err = f.seen(); err != nil {
 		return p, err
 	}
-	if p.Figures, err = measure(f.contestant, f.stream, f.viewers, paced, length); err != nil {
+	if r, ok := f.contestant.(Runner); ok {
+		p.Figures, err = r.Run(speed, length)
+	} else {
+		p.Figures, err = measure(f.contestant, f.stream, f.viewers, speed, length)
+	}
+	if err != nil {
 		return p, err
 	}
 	p.Seen, err = f.seen()
@@ -171,14 +225,15 @@ func (f *field) seen() (Seen, error) {
 }
 
 // measure lets a contestant of this process run, without what the sample saw.
-func measure(c Contestant, s *Stream, viewers int, pace bool, length time.Duration) (f Figures, err error) {
-	course := flatOut
-	if pace {
-		course = paced
-	}
+func measure(c Contestant, s *Stream, viewers, speed int, length time.Duration) (f Figures, err error) {
 	runtime.GC()
 	cpu, allocs := cpuTime(), mallocs()
-	if f, err = course(c, s, viewers, length); err != nil {
+	if speed == 0 {
+		f, err = flatOut(c, s, viewers, length)
+	} else {
+		f, err = paced(c, s, viewers, speed, length)
+	}
+	if err != nil {
 		return f, err
 	}
 	f.CPU, f.Allocs = cpuTime()-cpu, mallocs()-allocs
@@ -196,8 +251,8 @@ func flatOut(c Contestant, s *Stream, viewers int, length time.Duration) (f Figu
 }
 
 // paced forwards each frame when it is due.
-func paced(c Contestant, s *Stream, viewers int, length time.Duration) (f Figures, err error) {
-	const gap = time.Second / frameRate
+func paced(c Contestant, s *Stream, viewers, speed int, length time.Duration) (f Figures, err error) {
+	gap := time.Second / frameRate / time.Duration(speed)
 	for next, end := time.Now(), time.Now().Add(length); next.Before(end); next = next.Add(gap) {
 		time.Sleep(time.Until(next))
 		if time.Since(next) > gap {
@@ -223,6 +278,9 @@ func admit(c *child, contestant Contestant, viewers int) error {
 		if err := join(c, contestant, i, reads); err != nil {
 			return fmt.Errorf("viewer %d: %w", i, err)
 		}
+	}
+	if _, err := c.ask(request{Do: "settle"}); err != nil {
+		return err
 	}
 	return contestant.Ready()
 }

@@ -50,17 +50,20 @@ func (e *eye) look(p *rtp.Packet, now time.Time) {
 	s := e.of
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !whole(p) {
-		s.seen.Bad++
-		return
-	}
-	s.seen.Received++
 	if e.begun {
 		if gap := p.SequenceNumber - e.next; gap < 1<<15 {
 			s.seen.Lost += uint64(gap)
 		}
 	}
 	e.begun, e.next = true, p.SequenceNumber+1
+	if len(p.Payload) == 0 {
+		return // a blank packet that shows where a silent stream ended
+	}
+	if !whole(p) {
+		s.seen.Bad++
+		return
+	}
+	s.seen.Received++
 	if len(s.delays) < maxDelays {
 		stamp := int64(binary.BigEndian.Uint64(p.Payload[stampAt:]))
 		s.delays = append(s.delays, time.Duration(now.UnixNano()-stamp))
@@ -71,7 +74,7 @@ func (e *eye) look(p *rtp.Packet, now time.Time) {
 func whole(p *rtp.Packet) bool {
 	q := p.Payload
 	return len(q) > bodyAt && len(q) <= maxPayload+1 && q[0]&^0x10 == 0x80 && q[1] == 0x80 &&
-		bytes.Equal(q[bodyAt:], body(p.SequenceNumber, len(q)))
+		bytes.Equal(q[bodyAt:], body(binary.BigEndian.Uint16(q[seqAt:]), len(q)))
 }
 
 // report returns what was seen and begins anew.

@@ -13,8 +13,11 @@ const (
 
 	// startLimit ends a start that does not end by itself.
 	startLimit = time.Second
-	// paceRate is the rate in bytes per second while no estimate is known: 10 Mbit/s.
-	paceRate = 10_000_000 / 8
+	// paceRate is the rate in bytes per second while no estimate is known: 25 Mbit/s, several times what screens are cast
+	// with, so that it is keyframes that are spread and not every frame.
+	paceRate = 25_000_000 / 8
+	// piece is how many bytes a pacer lets gather before it wakes anybody: packet by packet would cost much more.
+	piece = 8 << 10
 	// headroom is by how much, in percent of the estimate, a pacer goes faster than the viewer's rate, so that a
 	// backlog ends.
 	headroom = 150
@@ -45,6 +48,7 @@ type Pacer struct {
 	rate   int64 // bytes per second; 0: paceRate
 	speed  int64 // at which the credit grew last
 	credit int64 // bytes; what left beyond it makes it negative
+	goal   int64 // credit that is worth waking for
 	at     int64
 	begun  bool
 
@@ -80,12 +84,12 @@ func (p *Pacer) Next(q *[Classes]Queue, now int64) (c Class, ok bool) {
 // Take says that a packet of size bytes left.
 func (p *Pacer) Take(size int) { p.credit -= int64(size) }
 
-// Wake returns when the credit suffices for the next packet that waits.
+// Wake returns when the credit suffices for a piece of what waits.
 func (p *Pacer) Wake(now int64) int64 {
 	if p.credit > 0 {
 		return now
 	}
-	return p.at + (1-p.credit)*int64(time.Second)/max(p.speed, 1) + 1
+	return p.at + (p.goal-p.credit)*int64(time.Second)/max(p.speed, 1) + 1
 }
 
 // grow adds the credit earned since it was called last.
@@ -94,6 +98,7 @@ func (p *Pacer) grow(q *[Classes]Queue, now int64) {
 		p.begun, p.at, p.credit = true, now, Burst
 	}
 	waiting := int64(q[Resends].Bytes + q[Video].Bytes)
+	p.goal = min(max(waiting, 1), piece)
 	if p.starting && (waiting == 0 || now-p.started > int64(startLimit)) {
 		p.starting = false
 	}

@@ -2,8 +2,11 @@ package forward
 
 import "time"
 
+// FirstTail is the shortest of them: nothing is due before.
+const FirstTail = 60 * time.Millisecond
+
 // tailAfter is how long after the last packet of a stream that has gone silent its viewer is shown where it ended.
-var tailAfter = [...]time.Duration{60 * time.Millisecond, 250 * time.Millisecond, time.Second}
+var tailAfter = [...]time.Duration{FirstTail, 250 * time.Millisecond, time.Second}
 
 // Tail heals a loss at the end of what was sent. A viewer notices a lost packet by the next one, and on a screen that
 // stands still there is none: the rest of a keyframe would be missing until something moves. So a little after the

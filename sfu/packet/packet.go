@@ -6,7 +6,11 @@
 // the read loop of the layer, calls Parser.Parse and Ring.Put.
 package packet
 
-import "castcode/sfu/codec"
+import (
+	"sync/atomic"
+
+	"castcode/sfu/codec"
+)
 
 // Packet is one RTP packet after parsing.
 type Packet struct {
@@ -32,8 +36,28 @@ type Packet struct {
 	Captured int64
 	// AbsCapture is the abs-capture-time extension: NTP time in UQ32.32; 0 when absent.
 	AbsCapture uint64
-	Payload    []byte // without padding
+	Payload    []byte // without padding; that of video has room for some
 	Descriptor []byte // the dependency descriptor as it came; nil when absent
+
+	padding atomic.Uint32
+}
+
+// maxPadding is by how many bytes a packet is made longer at most, to be as long as the others of its frame.
+const maxPadding = 8
+
+// Padded is the payload with RTP padding behind it (RFC 3550 §5.1) and how many bytes of padding there are, 0 for most
+// packets. It may be more when it is called again.
+func (p *Packet) Padded() (payload []byte, padding uint8) {
+	n := p.padding.Load()
+	return p.Payload[:len(p.Payload)+int(n)], uint8(n)
+}
+
+// pad makes p longer by n bytes for those who call Padded from now on. Only the ring's writer may call it, once.
+func (p *Packet) pad(n int) {
+	whole := p.Payload[:len(p.Payload)+n]
+	clear(whole[len(p.Payload):])
+	whole[len(whole)-1] = byte(n)
+	p.padding.Store(uint32(n))
 }
 
 // Incoming is an RTP packet as it came from the wire, its header read and its padding taken away. Its slices belong
@@ -98,10 +122,14 @@ func (r *Parser) Parse(in *Incoming) (p *Packet, ok bool) {
 		Seq: r.seq.Extend16(in.Seq), TS: r.ts.Extend32(in.TS),
 		Arrival: in.Arrival, Captured: in.Captured, AbsCapture: in.AbsCapture,
 		Level: in.Level, HasLevel: in.HasLevel,
-		Payload: r.keep(in.Payload),
 	}
+	room := 0
+	if r.kind.Video() {
+		room = maxPadding
+	}
+	p.Payload = r.keep(in.Payload, room)
 	if in.Descriptor != nil {
-		p.Descriptor = r.keep(in.Descriptor)
+		p.Descriptor = r.keep(in.Descriptor, 0)
 	}
 	if info.PictureAt > 0 {
 		p.Picture = r.widen(info.PictureID, info.PictureBits)
@@ -112,13 +140,14 @@ func (r *Parser) Parse(in *Incoming) (p *Packet, ok bool) {
 	return p, true
 }
 
-// keep copies b into the slab.
-func (r *Parser) keep(b []byte) []byte {
-	if len(b) > len(r.free) {
-		r.free = make([]byte, max(slab, len(b)))
+// keep copies b into the slab and leaves that much room behind it.
+func (r *Parser) keep(b []byte, room int) []byte {
+	size := len(b) + room
+	if size > len(r.free) {
+		r.free = make([]byte, max(slab, size))
 	}
-	kept := r.free[:len(b):len(b)]
-	r.free = r.free[len(b):]
+	kept := r.free[:len(b):size]
+	r.free = r.free[size:]
 	copy(kept, b)
 	return kept
 }

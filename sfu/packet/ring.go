@@ -120,6 +120,32 @@ func (r *Ring) makeRoom(p *Packet) {
 	r.oldest.Store(oldest)
 }
 
+// even bounds how far Even goes back: a keyframe has 50 to 200 packets.
+const even = 256
+
+// Even gives the packets of the frame that ends with end one size, as far as a few bytes of RTP padding do it, so that
+// they leave in one run: a batch of datagrams to one destination must have equal sizes but for the last. Browsers cut a
+// frame into packets that differ by one byte. Packets that were sent before have left as they were. Only the writer may
+// call it, once for each frame.
+func (r *Ring) Even(end *Packet) {
+	largest := len(end.Payload)
+	first := end.Seq
+	for n := 1; n < even && first > 1; n++ {
+		p := r.Get(first - 1)
+		if p == nil || p.TS != end.TS {
+			break
+		}
+		first--
+		largest = max(largest, len(p.Payload))
+	}
+	for seq := first; seq < end.Seq; seq++ {
+		p := r.Get(seq)
+		if n := largest - len(p.Payload); n > 0 && n <= maxPadding && p.padding.Load() == 0 {
+			p.pad(n)
+		}
+	}
+}
+
 // Get returns the packet with the extended sequence number seq, or nil when it has not come, or has left.
 func (r *Ring) Get(seq uint64) *Packet {
 	p := r.slots[seq&r.mask].Load()

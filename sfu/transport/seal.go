@@ -34,6 +34,9 @@ type RTPHeader struct {
 // shared packet, which nobody changes. Either may be empty.
 type Payload struct {
 	Head, Body []byte
+	// Padded says how many bytes at the end of Body are padding already (RFC 3550 §5.1), the last of them their number.
+	// It is instead of RTPHeader.Padding, and saves a copy.
+	Padded uint8
 }
 
 // Overhead is the most that Seal adds to a payload, in bytes, besides the padding.
@@ -64,6 +67,7 @@ func (s *Session) Seal(dst []byte, track *Track, format *Format, h RTPHeader, ex
 			payload, h.Padding = Payload{}, max(h.Padding, 1)
 		}
 	}
+	padding := h.Padding + payload.Padded
 	size := prefix + len(payload.Head) + len(payload.Body) + int(h.Padding)
 	if len(dst) < rtpHeader+maxExtensions {
 		s.drop(DropOversize)
@@ -87,34 +91,34 @@ func (s *Session) Seal(dst []byte, track *Track, format *Format, h RTPHeader, ex
 		s.drop(reason)
 		return 0
 	}
-	at := writeHeader(dst, pt, h, seq, out.ssrc, extension)
+	at := writeHeader(dst, pt, h.Marker, padding > 0, h.Timestamp, seq, out.ssrc, extension)
 	body := payload.Body
 	if size != len(body) {
 		body = assemble(dst[at:at+size], prefix, h, payload)
 	}
 	if h.Form != Repeat {
 		out.packets++
-		out.octets += uint32(size - int(h.Padding))
+		out.octets += uint32(size - int(padding))
 	}
 	return s.sealMedia.sealRTP(dst, at, body, out.ssrc, index)
 }
 
 // writeHeader writes the fixed header before an extension block of the given size, and returns where the payload
 // begins.
-func writeHeader(dst []byte, pt uint8, h RTPHeader, seq uint16, ssrc uint32, extension int) int {
+func writeHeader(dst []byte, pt uint8, marker, padded bool, timestamp uint32, seq uint16, ssrc uint32, extension int) int {
 	dst[0] = 2 << 6
-	if h.Padding > 0 {
+	if padded {
 		dst[0] |= 1 << 5
 	}
 	if extension > 0 {
 		dst[0] |= 1 << 4
 	}
 	dst[1] = pt
-	if h.Marker {
+	if marker {
 		dst[1] |= 1 << 7
 	}
 	binary.BigEndian.PutUint16(dst[2:], seq)
-	binary.BigEndian.PutUint32(dst[4:], h.Timestamp)
+	binary.BigEndian.PutUint32(dst[4:], timestamp)
 	binary.BigEndian.PutUint32(dst[8:], ssrc)
 	return rtpHeader + extension
 }

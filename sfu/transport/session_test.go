@@ -3,6 +3,7 @@ package transport
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 	"testing"
 	"time"
 
@@ -98,6 +99,12 @@ func TestMediaReachesAPeerConnection(t *testing.T) {
 			// Over the rollover, in two parts, padded.
 			r.send(s, video, RTPHeader{Seq: 0, Timestamp: 9000, Padding: 3}, ext, Payload{Head: body[:2], Body: body[2:500]})
 			if got := read(t, track); got.SequenceNumber != 0 || !bytes.Equal(got.Payload, body[:500]) || got.PaddingSize != 3 {
+				t.Errorf("got %v with %d bytes", got.Header, len(got.Payload))
+			}
+			// The same where the padding lies in the shared payload already.
+			padded := append(slices.Clip(body[:500]), 0, 2)
+			r.send(s, video, RTPHeader{Seq: 1, Timestamp: 9000}, ext, Payload{Body: padded, Padded: 2})
+			if got := read(t, track); got.SequenceNumber != 1 || !bytes.Equal(got.Payload, body[:500]) || got.PaddingSize != 2 {
 				t.Errorf("got %v with %d bytes", got.Header, len(got.Payload))
 			}
 			track = r.flowing(client, s, audio)

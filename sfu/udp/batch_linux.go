@@ -155,7 +155,7 @@ func (w *linuxWire) receive(into []*datagram) (int, error) {
 func (w *linuxWire) recvmmsg(uintptr) bool {
 	in := &w.in
 	for {
-		n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(w.fd), uintptr(unsafe.Pointer(&in.msgs[0])),
+		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(w.fd), uintptr(unsafe.Pointer(&in.msgs[0])),
 			uintptr(in.count), unix.MSG_DONTWAIT, 0, 0)
 		switch errno {
 		case unix.EAGAIN:

@@ -129,10 +129,13 @@ func (o *linuxOutbox) hand(uintptr) {
 	}
 }
 
-// sendmmsg sends some of msgs, the first of them or none.
+// sendmmsg sends some of msgs, the first of them or none. It never waits, so the runtime is not told of the call: a
+// batch takes the kernel longer than the 20 µs after which the runtime would give this thread's place to another one,
+// and the two would take turns for the length of every flush. A garbage collection that wants to stop the world waits
+// for it, 0.1 to 0.3 ms (2026-11).
 func sendmmsg(fd int, msgs []mmsghdr) (int, syscall.Errno) {
 	for {
-		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&msgs[0])),
+		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&msgs[0])),
 			uintptr(len(msgs)), unix.MSG_DONTWAIT, 0, 0)
 		switch errno {
 		case unix.EINTR:

@@ -1,0 +1,124 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/pion/interceptor"
+	"github.com/pion/interceptor/pkg/nack"
+	"github.com/pion/rtp"
+	"github.com/pion/webrtc/v3"
+)
+
+// broadcaster is the process of a caster: one PeerConnection with one VP8 track.
+type broadcaster struct {
+	pc     *webrtc.PeerConnection
+	track  *webrtc.TrackLocalStaticRTP
+	stream *Stream
+}
+
+// cast serves as a caster until in ends.
+func cast(in io.Reader, out io.Writer) error {
+	b := &broadcaster{stream: NewStream(1)}
+	defer func() {
+		if b.pc != nil {
+			b.pc.Close()
+		}
+	}()
+	return answer(in, out, b.serve)
+}
+
+func (b *broadcaster) serve(q request) (a reply, err error) {
+	switch q.Do {
+	case "offer":
+		a.SDP, err = b.offer()
+	case "answer":
+		err = b.answer(q.SDP)
+	case "run":
+		a.Figures, err = b.run(q.Speed, q.Length)
+	default:
+		err = fmt.Errorf("cannot do %q", q.Do)
+	}
+	return a, err
+}
+
+func (b *broadcaster) offer() (string, error) {
+	media, registry := &webrtc.MediaEngine{}, &interceptor.Registry{}
+	responder, err := nack.NewResponderInterceptor()
+	if err := errors.Join(err, media.RegisterDefaultCodecs()); err != nil {
+		return "", err
+	}
+	registry.Add(responder)
+	api := webrtc.NewAPI(webrtc.WithMediaEngine(media), webrtc.WithInterceptorRegistry(registry), webrtc.WithSettingEngine(loopback()))
+	if b.pc, err = api.NewPeerConnection(webrtc.Configuration{}); err != nil {
+		return "", err
+	}
+	if b.track, err = webrtc.NewTrackLocalStaticRTP(webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeVP8}, "video", "bench"); err != nil {
+		return "", err
+	}
+	t, err := b.pc.AddTransceiverFromTrack(b.track, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendonly})
+	if err != nil {
+		return "", err
+	}
+	go func() { // ends with the connection; the responder sees NACK only if somebody reads
+		buf := make([]byte, 1500)
+		for {
+			if _, _, err := t.Sender().Read(buf); err != nil {
+				return
+			}
+		}
+	}()
+	offer, err := b.pc.CreateOffer(nil)
+	if err != nil {
+		return "", err
+	}
+	return offer.SDP, b.pc.SetLocalDescription(offer)
+}
+
+func (b *broadcaster) answer(sdp string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), connectPatience)
+	defer cancel()
+	connected := make(chan struct{}, 1)
+	b.pc.OnConnectionStateChange(func(s webrtc.PeerConnectionState) {
+		if s == webrtc.PeerConnectionStateConnected {
+			connected <- struct{}{}
+		}
+	})
+	if err := b.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: sdp}); err != nil {
+		return err
+	}
+	select {
+	case <-connected:
+		return nil
+	case <-ctx.Done():
+		return errors.New("the caster is not connected in time")
+	}
+}
+
+// run sends at speed times real time.
+func (b *broadcaster) run(speed int, length time.Duration) (f Figures, err error) {
+	gap := time.Second / frameRate / time.Duration(max(speed, 1))
+	for next, end := time.Now(), time.Now().Add(length); next.Before(end); next = next.Add(gap) {
+		time.Sleep(time.Until(next))
+		if time.Since(next) > gap {
+			f.Late++
+		}
+		frame := b.stream.Next(time.Now())
+		for i := range frame.Packets {
+			p := &frame.Packets[i]
+			err := b.track.WriteRTP(&rtp.Packet{Header: rtp.Header{
+				Version: 2, Marker: p.Marker, SequenceNumber: p.Seq, Timestamp: p.Timestamp,
+			}, Payload: p.Payload})
+			if err != nil {
+				return f, err
+			}
+		}
+		f.Packets += uint64(len(frame.Packets))
+	}
+	return f, nil
+}
