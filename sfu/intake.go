@@ -12,7 +12,10 @@ type intake struct{ engine *Engine }
 
 // Owns says whether d is a viewer's.
 func (r intake) Owns(d *udp.Datagram) bool {
-	s := r.engine.transport.Lookup(d.P, d.From)
+	if d.Kind == udp.KindAnswer || d.Kind == udp.KindCheck && d.User == nil { // viewers are asked nothing
+		return false
+	}
+	s := r.engine.transport.Lookup(d.User, d.From)
 	if s == nil {
 		return false
 	}

@@ -5,8 +5,8 @@
 //
 //  1. ParseOffer reads the viewer's SDP within bounds (offer.go). Server.Open makes the Session and the only answer
 //     (answer.go): ICE-lite, DTLS server, send only.
-//  2. Server.Lookup says to which Session a datagram belongs: by ICE user fragment for STUN, by address for the rest
-//     (table.go). Session.HandleDatagram takes it and appends what it means to a list of Events.
+//  2. Server.Lookup says to which Session a datagram belongs: by ICE user fragment for a check, by address for the
+//     rest (udp.Table). Session.HandleDatagram takes it and appends what it means to a list of Events.
 //  3. STUN checks are authenticated before anything changes (stun.go, ice.go). They nominate the Route and keep
 //     consent alive.
 //  4. The first ClientHello from a checked address starts the only goroutine, which runs the DTLS handshake, at most

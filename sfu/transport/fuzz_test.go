@@ -177,7 +177,7 @@ func FuzzDatagram(f *testing.F) {
 	f.Fuzz(func(t *testing.T, p []byte) {
 		s := newTestSession(t, server)
 		s.testCheck(t, s.ice.current.local, "peer", route(1), 0, useCandidate)
-		server.Lookup(p, route(1))
+		lookup(server, p, route(1))
 		s.HandleDatagram(nil, p, route(1), 1, &wireless{})
 		s.Tick(nil, 2)
 		s.Close()

@@ -128,10 +128,10 @@ func TestCheckIsAnswered(t *testing.T) {
 	} {
 		out := &wireless{}
 		p := request(t, local.Ufrag+":peer", local.Password, priority(9), useCandidate)
-		if server.Lookup(p, from) != s {
+		if lookup(server, p, from) != s {
 			t.Fatal("the check is nobody's")
 		}
-		if server.Lookup([]byte{22}, from) != nil {
+		if lookup(server, []byte{22}, from) != nil {
 			t.Fatal("the address is known before its check")
 		}
 		s.HandleDatagram(nil, p, from, second, out)
@@ -146,7 +146,7 @@ func TestCheckIsAnswered(t *testing.T) {
 		if got := fmt.Sprint(address); got != from.Addr().String() || m.Type != stun.BindingSuccess {
 			t.Errorf("answer %v with %s", m.Type, got)
 		}
-		if s.Route() != from || server.Lookup([]byte{22}, from) != s {
+		if s.Route() != from || lookup(server, []byte{22}, from) != s {
 			t.Errorf("route is %v", s.Route())
 		}
 	}
@@ -179,7 +179,7 @@ func TestBadChecksChangeNothing(t *testing.T) {
 			t.Errorf("%s: %s counted %d times", name, c.want, got)
 		}
 	}
-	if s.Route().IsValid() || len(s.ice.remotes) != 0 || len(server.table.routes) != 0 {
+	if s.Route().IsValid() || len(s.ice.remotes) != 0 || routes(server) != 0 {
 		t.Errorf("route %v, remotes %v", s.Route(), s.ice.remotes)
 	}
 	s.HandleDatagram(nil, make([]byte, 30), route(1), second, &wireless{})
@@ -235,15 +235,15 @@ func TestAPeerHasEightAddresses(t *testing.T) {
 			more = append(more, useCandidate)
 		}
 		s.testCheck(t, local, "peer", route(i), int64(i), more...)
-		if n := min(i+1, maxRemotes); len(s.ice.remotes) != n || len(server.table.routes) != n {
-			t.Fatalf("%d addresses and %d entries after %d checks", len(s.ice.remotes), len(server.table.routes), i+1)
+		if n := min(i+1, maxRemotes); len(s.ice.remotes) != n || routes(server) != n {
+			t.Fatalf("%d addresses and %d entries after %d checks", len(s.ice.remotes), routes(server), i+1)
 		}
 	}
 	if s.Route() != route(0) {
 		t.Errorf("the nominated address made way: %v", s.Route())
 	}
 	for i, want := range map[int]bool{0: true, 1: false, 42: false, 43: true, 49: true} {
-		if got := server.Lookup([]byte{22}, route(i)) == s; got != want {
+		if got := lookup(server, []byte{22}, route(i)) == s; got != want {
 			t.Errorf("address %d known: %v, want %v", i, got, want)
 		}
 	}
@@ -263,7 +263,7 @@ func TestConsentExpires(t *testing.T) {
 		if len(events) != 1 || events[0].Closed != ClosedSilent || !s.Closed() {
 			t.Errorf("after 31 s: %v", events)
 		}
-		if n := len(r.server.table.routes) + len(r.server.table.ufrags); n != 0 {
+		if n := routes(r.server) + users(r.server); n != 0 {
 			t.Errorf("%d entries left", n)
 		}
 		if events := s.Tick(nil, now+99*second); len(events) != 0 {

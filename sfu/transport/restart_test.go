@@ -31,7 +31,7 @@ func TestRestartKeepsMediaFlowing(t *testing.T) {
 	client.answer(t, answer)
 	r.until("a check under the new credentials", func() bool { return s.ice.previous == nil })
 	r.do(func() {
-		if s.ice.current.local == before || r.server.table.ufrags[before.Ufrag] != nil || len(r.server.table.ufrags) != 1 {
+		if s.ice.current.local == before || r.server.Lookup([]byte(before.Ufrag), Route{}) != nil || users(r.server) != 1 {
 			t.Error("the old credentials are still there")
 		}
 	})
@@ -62,15 +62,15 @@ func TestRestartLimits(t *testing.T) {
 	if _, err := s.RestartICE("new3", 2); !errors.Is(err, ErrRestarts) {
 		t.Errorf("the third in a minute: %v", err)
 	}
-	if len(server.table.ufrags) != 2 || s.ice.previous.local != first {
-		t.Errorf("%d names, the first and the last are good", len(server.table.ufrags))
+	if users(server) != 2 || s.ice.previous.local != first {
+		t.Errorf("%d names, the first and the last are good", users(server))
 	}
 	// The first generation is good until the new one shows up.
 	if s.testCheck(t, first, "peer", route(1), 3, useCandidate); s.Route() != route(1) {
 		t.Errorf("route is %v", s.Route())
 	}
-	if s.testCheck(t, second, "new2", route(2), 2e9, useCandidate); s.Route() != route(2) || len(server.table.ufrags) != 1 {
-		t.Errorf("route is %v, %d names", s.Route(), len(server.table.ufrags))
+	if s.testCheck(t, second, "new2", route(2), 2e9, useCandidate); s.Route() != route(2) || users(server) != 1 {
+		t.Errorf("route is %v, %d names", s.Route(), users(server))
 	}
 	if s.testCheck(t, first, "peer", route(3), 4e9, useCandidate); s.Route() != route(2) {
 		t.Errorf("the old credentials moved the route to %v", s.Route())
@@ -79,7 +79,7 @@ func TestRestartLimits(t *testing.T) {
 		t.Errorf("a minute later: %v", err)
 	}
 	s.Close()
-	if _, err := s.RestartICE("new5", int64(time.Hour)); !errors.Is(err, ErrClosed) || len(server.table.ufrags) != 0 {
-		t.Errorf("after the end: %v, %d names", err, len(server.table.ufrags))
+	if _, err := s.RestartICE("new5", int64(time.Hour)); !errors.Is(err, ErrClosed) || users(server) != 0 {
+		t.Errorf("after the end: %v, %d names", err, users(server))
 	}
 }

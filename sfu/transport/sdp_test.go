@@ -223,7 +223,7 @@ func TestOffersThatCannotBeOpened(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if n := len(server.slots) + len(server.table.ufrags); n != 0 {
+	if n := len(server.slots) + users(server); n != 0 {
 		t.Errorf("%d entries left by refused offers", n)
 	}
 }

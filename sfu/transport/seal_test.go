@@ -159,7 +159,7 @@ func TestFeedbackAllocatesNothing(t *testing.T) {
 			seed := seeds[int(index)%6]
 			n := client.sealRTCP(p, copy(p, seed), index)
 			index++
-			if server := s.server.Lookup(p[:n], route(1)); server != s {
+			if server := lookup(s.server, p[:n], route(1)); server != s {
 				t.Fatal("the feedback is nobody's")
 			}
 			events = s.HandleDatagram(events[:0], p[:n], route(1), 2, out)
@@ -248,7 +248,7 @@ func BenchmarkCheck(b *testing.B) {
 	out := discard{&wireless{room: make([]byte, 200)}}
 	b.ReportAllocs()
 	for range b.N {
-		if s.server.Lookup(p, route(1)) == nil {
+		if lookup(s.server, p, route(1)) == nil {
 			b.Fatal("nobody's")
 		}
 		s.HandleDatagram(nil, p, route(1), 2, out)

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/pion/logging"
+
+	"castcode/sfu/udp"
 )
 
 const (
@@ -46,7 +48,7 @@ type Server struct {
 	certificate tls.Certificate
 	fingerprint string
 	logs        logging.LoggerFactory
-	table       *table
+	table       *udp.Table[*Session]
 	slots       chan struct{} // one token for each session on its way up
 	ctx         context.Context
 	cancel      context.CancelFunc
@@ -69,7 +71,7 @@ func NewServer(config Config) (*Server, error) {
 	}
 	s := &Server{
 		config: config, certificate: certificate, fingerprint: fingerprint, logs: config.Logs,
-		table: newTable(), slots: make(chan struct{}, config.HalfOpen),
+		table: udp.NewTable[*Session](), slots: make(chan struct{}, config.HalfOpen),
 	}
 	if s.logs == nil {
 		silent := logging.NewDefaultLoggerFactory()
@@ -86,10 +88,18 @@ func (s *Server) Close() {
 	s.running.Wait()
 }
 
-// Lookup says which session the datagram p from from belongs to: STUN by the user fragment that it names, whoever
-// signed it, everything else by its address. It is nil if no session wants it. It allocates nothing and takes a
-// read lock.
-func (s *Server) Lookup(p []byte, from Route) *Session { return s.table.lookup(p, from) }
+// Lookup says which session a datagram from from belongs to, nil if to none. For a connectivity check, user is our
+// own user fragment in it (udp.Datagram.User), whoever signed it; for everything else it is nil, and the route
+// decides. It takes no lock and allocates nothing.
+func (s *Server) Lookup(user []byte, from Route) *Session {
+	var owner *Session
+	if user != nil {
+		owner, _ = s.table.ByUser(user)
+	} else {
+		owner, _ = s.table.ByRoute(from)
+	}
+	return owner
+}
 
 // Count gives how often something was dropped for reason d.
 func (s *Server) Count(d Drop) uint64 {

@@ -84,7 +84,7 @@ func (s *Session) drop(d Drop) { s.server.drops.add(d) }
 func (s *Session) identify(remoteUfrag string) {
 	for {
 		c := newCredentials()
-		if s.server.table.name(c.Ufrag, s) {
+		if s.server.table.ClaimUser(c.Ufrag, s) {
 			s.ice.current = identity{local: c, remoteUfrag: strings.Clone(remoteUfrag), sign: newSigner(c.Password)}
 			return
 		}
@@ -135,7 +135,7 @@ func (s *Session) RestartICE(remoteUfrag string, now int64) (Credentials, error)
 		old := s.ice.current
 		s.ice.previous = &old
 	} else {
-		s.server.table.unname(s.ice.current.local.Ufrag, s)
+		s.server.table.ForgetUser(s.ice.current.local.Ufrag, s)
 	}
 	s.identify(remoteUfrag)
 	return s.ice.current.local, nil
@@ -187,15 +187,15 @@ func (s *Session) check(p []byte, from Route, now int64, out Batch) {
 	}
 	sign := id.sign
 	if id == &s.ice.current && s.ice.previous != nil {
-		s.server.table.unname(s.ice.previous.local.Ufrag, s)
+		s.server.table.ForgetUser(s.ice.previous.local.Ufrag, s)
 		s.ice.previous = nil
 	}
 	fresh, evicted := s.ice.note(from, now)
 	if evicted.IsValid() {
-		s.server.table.disown(evicted, s)
+		s.server.table.ForgetRoute(evicted, s)
 	}
 	if fresh {
-		s.server.table.own(from, s)
+		s.server.table.ClaimRoute(from, s)
 	}
 	if c.nominate {
 		s.ice.nominate(from, c.priority, now)
@@ -293,7 +293,7 @@ func (s *Session) Tick(dst []Event, now int64) []Event {
 		return dst
 	}
 	for _, route := range s.ice.expire(now) {
-		s.server.table.disown(route, s)
+		s.server.table.ForgetRoute(route, s)
 	}
 	switch {
 	case s.state == connecting && now-s.opened >= int64(connectTimeout):
@@ -343,12 +343,12 @@ func (s *Session) end(dst []Event, reason CloseReason) []Event {
 		s.hand.cancel()
 		s.hand = nil
 	}
-	s.server.table.unname(s.ice.current.local.Ufrag, s)
+	s.server.table.ForgetUser(s.ice.current.local.Ufrag, s)
 	if s.ice.previous != nil {
-		s.server.table.unname(s.ice.previous.local.Ufrag, s)
+		s.server.table.ForgetUser(s.ice.previous.local.Ufrag, s)
 	}
 	for _, r := range s.ice.remotes {
-		s.server.table.disown(r.route, s)
+		s.server.table.ForgetRoute(r.route, s)
 	}
 	s.sealMedia, s.sealReports, s.openReports, s.flight = nil, nil, nil, nil
 	return append(dst, Event{Kind: EventClosed, Closed: reason})

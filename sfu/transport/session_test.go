@@ -313,7 +313,7 @@ func TestWrongFingerprint(t *testing.T) {
 	if e := r.wait(s, EventClosed); e.Closed != ClosedHandshake {
 		t.Errorf("closed: %s", e.Closed)
 	}
-	if n := len(r.server.table.ufrags) + len(r.server.table.routes) + len(r.server.slots); n != 0 {
+	if n := users(r.server) + routes(r.server) + len(r.server.slots); n != 0 {
 		t.Errorf("%d entries left", n)
 	}
 }

@@ -21,7 +21,7 @@ type audience struct {
 var kindNames = map[Kind]string{KindCheck: "check", KindAnswer: "answer", KindDTLS: "dtls", KindRTP: "rtp", KindRTCP: "rtcp"}
 
 func (a *audience) Owns(d *Datagram) bool {
-	name, ok := a.table.ByAddr(d.From.Addr())
+	name, ok := a.table.ByRoute(d.From)
 	if !ok && d.Kind == KindCheck {
 		name, ok = a.table.ByUser(d.User)
 	}
@@ -63,7 +63,7 @@ func TestReceiverTakesItsOwn(t *testing.T) {
 		if (d.Kind == KindCheck) != (string(d.User) == "a") {
 			t.Errorf("user %q of a %s", d.User, kindNames[d.Kind])
 		}
-		a.table.ClaimAddr(from, "alice")
+		a.table.ClaimRoute(RouteTo(from), "alice")
 	}
 	s.SetReceiver(a)
 	want := []string{"alice check", "alice dtls", "alice rtcp", "alice rtp"}
@@ -110,7 +110,7 @@ func TestReceiverOfPaths(t *testing.T) {
 		if !d.From.Attached() || d.From.Addr() != virtual || d.From != s.Route(virtual) {
 			t.Errorf("from %v", d.From)
 		}
-		a.table.ClaimAddr(d.From.Addr(), "alice")
+		a.table.ClaimRoute(d.From, "alice")
 		copy(b.Reserve(d.From, 6), "answer")
 		b.Commit(6)
 	}

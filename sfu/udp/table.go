@@ -3,7 +3,6 @@ package udp
 import (
 	"encoding/binary"
 	"hash/maphash"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 )
@@ -11,56 +10,63 @@ import (
 // chains of a Table, a power of two: one or two entries each in a node of thousands of peers.
 const chains = 4096
 
-// Table says whose a datagram is: by its address, and for a connectivity check by our own ICE user fragment. Looking
+// Table says whose a datagram is: by its route, and for a connectivity check by our own ICE user fragment. Looking
 // up takes no lock and allocates nothing, whatever the bytes are; changes take a lock for the time of a few entries.
 // All methods may be called from any goroutine. It holds what it was given until it is told to forget: who claims,
-// bounds how much (security.md: 8 addresses per peer).
-type Table[T any] struct {
-	seed   maphash.Seed
-	byAddr [chains]atomic.Pointer[link[netip.AddrPort, T]]
-	byUser [chains]atomic.Pointer[link[string, T]]
+// bounds how much (security.md: 8 addresses per peer). T is a pointer or another small value.
+type Table[T comparable] struct {
+	seed    maphash.Seed
+	byRoute [chains]atomic.Pointer[link[Route, T]]
+	byUser  [chains]atomic.Pointer[link[string, T]]
 
-	mu    sync.Mutex // held by those who change something
-	addrs int        // guarded by mu
-	users int        // guarded by mu
+	mu     sync.Mutex // held by those who change something
+	routes int        // guarded by mu
+	users  int        // guarded by mu
 }
 
 // link is an entry of a chain. It never changes; a chain is changed by making its links anew.
-type link[K comparable, T any] struct {
+type link[K, T comparable] struct {
 	key   K
 	owner T
 	next  *link[K, T]
 }
 
-// without returns the chain without key, and whether it was there.
-func (l *link[K, T]) without(key K) (rest *link[K, T], found bool) {
+// find returns the entry of key, or nil.
+func (l *link[K, T]) find(key K) *link[K, T] {
 	for ; l != nil; l = l.next {
 		if l.key == key {
-			found = true
-			continue
+			return l
 		}
-		rest = &link[K, T]{key: l.key, owner: l.owner, next: rest}
 	}
-	return rest, found
+	return nil
+}
+
+// without returns the chain without key.
+func (l *link[K, T]) without(key K) (rest *link[K, T]) {
+	for ; l != nil; l = l.next {
+		if l.key != key {
+			rest = &link[K, T]{key: l.key, owner: l.owner, next: rest}
+		}
+	}
+	return rest
 }
 
 // NewTable returns an empty table of 64 KiB.
-func NewTable[T any]() *Table[T] { return &Table[T]{seed: maphash.MakeSeed()} }
+func NewTable[T comparable]() *Table[T] { return &Table[T]{seed: maphash.MakeSeed()} }
 
-func (t *Table[T]) addrChain(addr netip.AddrPort) *atomic.Pointer[link[netip.AddrPort, T]] {
+// routeChain goes by the address alone: of the routes that share one, all but the newest lead nowhere.
+func (t *Table[T]) routeChain(route Route) *atomic.Pointer[link[Route, T]] {
 	var p [18]byte
-	ip := addr.Addr().As16()
+	ip := route.addr.Addr().As16()
 	copy(p[:], ip[:])
-	binary.LittleEndian.PutUint16(p[16:], addr.Port())
-	return &t.byAddr[maphash.Bytes(t.seed, p[:])%chains]
+	binary.LittleEndian.PutUint16(p[16:], route.addr.Port())
+	return &t.byRoute[maphash.Bytes(t.seed, p[:])%chains]
 }
 
-// ByAddr returns who claimed addr, which is unmapped as Route.Addr is.
-func (t *Table[T]) ByAddr(addr netip.AddrPort) (owner T, ok bool) {
-	for l := t.addrChain(addr).Load(); l != nil; l = l.next {
-		if l.key == addr {
-			return l.owner, true
-		}
+// ByRoute returns who claimed the route.
+func (t *Table[T]) ByRoute(route Route) (owner T, ok bool) {
+	if l := t.routeChain(route).Load().find(route); l != nil {
+		return l.owner, true
 	}
 	return owner, false
 }
@@ -68,63 +74,66 @@ func (t *Table[T]) ByAddr(addr netip.AddrPort) (owner T, ok bool) {
 // ByUser returns who claimed the user fragment.
 func (t *Table[T]) ByUser(fragment []byte) (owner T, ok bool) {
 	for l := t.byUser[maphash.Bytes(t.seed, fragment)%chains].Load(); l != nil; l = l.next {
-		if l.key == string(fragment) {
+		if l.key == string(fragment) { // compares without a copy, which find could not
 			return l.owner, true
 		}
 	}
 	return owner, false
 }
 
-// ClaimAddr makes owner the one that ByAddr returns, instead of whoever was. Claim an address only after a check with
-// good MESSAGE-INTEGRITY came from it.
-func (t *Table[T]) ClaimAddr(addr netip.AddrPort, owner T) {
+// ClaimRoute makes owner the one that ByRoute returns, instead of whoever was. Claim a route only after a check with
+// good MESSAGE-INTEGRITY came by it.
+func (t *Table[T]) ClaimRoute(route Route, owner T) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	chain := t.addrChain(addr)
-	rest, found := chain.Load().without(addr)
-	if !found {
-		t.addrs++
+	chain := t.routeChain(route)
+	head := chain.Load()
+	if head.find(route) == nil {
+		t.routes++
 	}
-	chain.Store(&link[netip.AddrPort, T]{key: addr, owner: owner, next: rest})
+	chain.Store(&link[Route, T]{key: route, owner: owner, next: head.without(route)})
 }
 
-// ClaimUser makes owner the one that ByUser returns, instead of whoever was.
-func (t *Table[T]) ClaimUser(fragment string, owner T) {
+// ClaimUser makes owner the one that ByUser returns. It is false, and nothing has changed, if the fragment is
+// somebody's already.
+func (t *Table[T]) ClaimUser(fragment string, owner T) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	chain := &t.byUser[maphash.String(t.seed, fragment)%chains]
-	rest, found := chain.Load().without(fragment)
-	if !found {
-		t.users++
+	head := chain.Load()
+	if head.find(fragment) != nil {
+		return false
 	}
-	chain.Store(&link[string, T]{key: fragment, owner: owner, next: rest})
+	t.users++
+	chain.Store(&link[string, T]{key: fragment, owner: owner, next: head})
+	return true
 }
 
-// ForgetAddr makes the address nobody's.
-func (t *Table[T]) ForgetAddr(addr netip.AddrPort) {
+// ForgetRoute makes the route nobody's, if it is owner's.
+func (t *Table[T]) ForgetRoute(route Route, owner T) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	chain := t.addrChain(addr)
-	if rest, found := chain.Load().without(addr); found {
-		t.addrs--
-		chain.Store(rest)
+	chain := t.routeChain(route)
+	if l := chain.Load().find(route); l != nil && l.owner == owner {
+		t.routes--
+		chain.Store(chain.Load().without(route))
 	}
 }
 
-// ForgetUser makes the user fragment nobody's.
-func (t *Table[T]) ForgetUser(fragment string) {
+// ForgetUser makes the user fragment nobody's, if it is owner's.
+func (t *Table[T]) ForgetUser(fragment string, owner T) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	chain := &t.byUser[maphash.String(t.seed, fragment)%chains]
-	if rest, found := chain.Load().without(fragment); found {
+	if l := chain.Load().find(fragment); l != nil && l.owner == owner {
 		t.users--
-		chain.Store(rest)
+		chain.Store(chain.Load().without(fragment))
 	}
 }
 
-// Len is how many addresses and how many user fragments are claimed.
-func (t *Table[T]) Len() (addrs, users int) {
+// Len is how many routes and how many user fragments are claimed.
+func (t *Table[T]) Len() (routes, users int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.addrs, t.users
+	return t.routes, t.users
 }
