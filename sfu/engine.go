@@ -126,10 +126,10 @@ func New(cfg Config) (*Engine, error) {
 }
 
 // Publish makes id the caster of castID and returns the answer to its offer. slots gives the mid of every active
-// m-line its slot. Whoever cast there before is closed; viewers stay. Errors of type *Error are the peer's fault or
+// m-line its slot. Whoever cast there before is closed; viewers stay. Errors with a Code are the peer's fault or
 // tell it what to do; on any error nothing has changed.
 func (e *Engine) Publish(ctx context.Context, castID, id, offer string, slots map[string]string) (string, error) {
-	ms, err := parseOffer(offer, slots, "sendonly")
+	_, ms, err := casterOffer(offer, slots)
 	if err != nil {
 		return "", err
 	}
@@ -161,7 +161,7 @@ func (e *Engine) Publish(ctx context.Context, castID, id, offer string, slots ma
 // Watch connects id to the slots of castID and returns the answer to its offer. The cast need not have a caster. A
 // connection that id had before is closed. Errors are as for Publish.
 func (e *Engine) Watch(ctx context.Context, castID, id, offer string, slots map[string]string) (string, error) {
-	ms, err := parseOffer(offer, slots, "recvonly")
+	parsed, ms, err := viewerOffer(offer, slots)
 	if err != nil {
 		return "", err
 	}
@@ -170,7 +170,7 @@ func (e *Engine) Watch(ctx context.Context, castID, id, offer string, slots map[
 		return "", err
 	}
 	defer e.release(on)
-	v, answer, err := newViewer(ctx, e, id, on, offer, ms)
+	v, answer, err := newViewer(ctx, e, id, on, parsed, ms)
 	if err != nil {
 		return "", err
 	}

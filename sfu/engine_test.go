@@ -241,7 +241,7 @@ func TestRefusals(t *testing.T) {
 			do = e.Watch
 		}
 		_, err := do(context.Background(), "c", "p", c.offer, c.slots)
-		var refused *Error
+		var refused interface{ Code() string }
 		if !errors.As(err, &refused) || refused.Code() != c.code {
 			t.Errorf("%s: got %v, want %s", c.name, err, c.code)
 		}

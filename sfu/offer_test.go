@@ -1,6 +1,7 @@
 package sfu
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -19,10 +20,15 @@ func publishOffer(t *testing.T, f *far) *webrtc.TrackLocalStaticRTP {
 	return track
 }
 
-const head = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n"
+const head = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\n" +
+	"a=setup:actpass\r\na=fingerprint:sha-256 " +
+	"00:01:02:03:04:05:06:07:08:09:0A:0B:0C:0D:0E:0F:10:11:12:13:14:15:16:17:18:19:1A:1B:1C:1D:1E:1F\r\n"
 
-func TestParseOffer(t *testing.T) {
-	video := "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:0\r\n"
+func TestCasterOffer(t *testing.T) {
+	line := func(kind, mid string) string {
+		return "m=" + kind + " 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:" + mid + "\r\na=rtcp-mux\r\n"
+	}
+	video := line("video", "0")
 	screen := map[string]string{"0": "screen"}
 	for _, c := range []struct {
 		name, offer string
@@ -33,38 +39,44 @@ func TestParseOffer(t *testing.T) {
 		{"bare line feeds", strings.ReplaceAll(head+video+"a=sendonly\r\n", "\r", ""), screen, ""},
 		{"no direction is sendrecv", head + video, screen, ""},
 		{"direction at session level", head + "a=sendonly\r\n" + video, screen, ""},
-		{"an inactive m-line needs no slot", head + video + "m=audio 9 X 111\r\na=mid:1\r\na=inactive\r\n", screen, ""},
+		{"an inactive m-line needs no slot", head + video + line("audio", "1") + "a=inactive\r\n", screen, ""},
 		{"recvonly", head + video + "a=recvonly\r\n", screen, "must be sendonly"},
 		{"nothing active", head + video + "a=inactive\r\n", screen, "no active m-line"},
-		{"no m-line", head, nil, "no active m-line"},
-		{"no mid", head + "m=video 9 X 96\r\n", screen, "no a=mid"},
-		{"long mid", head + "m=video 9 X 96\r\na=mid:" + strings.Repeat("x", 17) + "\r\n", screen, "a=mid of 17"},
-		{"data channel", head + "m=application 9 X webrtc-datachannel\r\n", nil, "data channels"},
-		{"text", head + "m=text 9 X 96\r\n", nil, `kind "text"`},
-		{"short m-line", head + "m=video 9\r\n", nil, "short m-line"},
-		{"slot twice", head + video + "m=video 9 X 96\r\na=mid:1\r\n", map[string]string{"0": "screen", "1": "screen"}, "used twice"},
-		{"too many m-lines", head + strings.Repeat(video, 9), screen, "more than 8 m-lines"},
-		{"too many formats", head + "m=video 9 X" + strings.Repeat(" 96", 65) + "\r\n", screen, "more than 64 formats"},
-		{"too many rids", head + video + strings.Repeat("a=rid:a send\r\n", 7), screen, "more than 6 rids"},
-		{"too many lines", head + strings.Repeat("a=x\r\n", 2001), screen, "more than 2000 lines"},
-		{"too long", head + strings.Repeat("x", maxOfferBytes), screen, "longer than"},
+		{"no m-line", head, nil, "no m-line"},
+		{"no mid", head + "m=video 9 UDP/TLS/RTP/SAVPF 96\r\n", screen, "no a=mid"},
+		{"no slot", head + line("video", "7"), screen, "has no slot"},
+		{"a slot of another kind", head + line("audio", "0"), screen, "cannot be slot screen"},
+		{"long mid", head + line("video", strings.Repeat("x", 17)), screen, "a=mid of 17"},
+		{"data channel", head + "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n", nil, "data channels"},
+		{"slot twice", head + video + line("video", "1"), map[string]string{"0": "screen", "1": "screen"}, "used twice"},
+		{"too many candidates", head + video + strings.Repeat("a=candidate:1 1 udp 1 127.0.0.1 1 typ host\r\n", 65), screen, "more than 64 candidates"},
+		{"too long", head + strings.Repeat("x", 64<<10), screen, "longer than"},
 	} {
-		ms, err := parseOffer(c.offer, c.slots, "sendonly")
+		_, ms, err := casterOffer(c.offer, c.slots)
+		var coded interface{ Code() string }
 		switch {
-		case c.reason == "" && (err != nil || len(ms) != 1 || ms[0].slot != Screen):
+		case c.reason == "" && (err != nil || len(ms) != 1 || ms[0] != media{"0", Screen}):
 			t.Errorf("%s: got %v %v", c.name, ms, err)
 		case c.reason != "" && (err == nil || !strings.Contains(err.Error(), c.reason)):
 			t.Errorf("%s: got %v, want a refusal with %q", c.name, err, c.reason)
+		case err != nil && (!errors.As(err, &coded) || coded.Code() != "bad_offer"):
+			t.Errorf("%s: %v has no code for the client", c.name, err)
 		}
+	}
+	if _, _, err := viewerOffer(head+video+"a=sendonly\r\n", screen); err == nil || !strings.Contains(err.Error(), "must be recvonly") {
+		t.Errorf("a viewer that sends: %v", err)
+	}
+	if _, ms, err := viewerOffer(head+video+"a=recvonly\r\n", screen); err != nil || len(ms) != 1 {
+		t.Errorf("a viewer that receives: %v %v", ms, err)
 	}
 }
 
-func FuzzParseOffer(f *testing.F) {
+func FuzzCasterOffer(f *testing.F) {
 	f.Add(head + "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:0\r\na=sendonly\r\n")
 	f.Add("v=0\nm=\na=mid:\n")
 	f.Add(head + "m=application 9 X y\r\n")
 	f.Fuzz(func(t *testing.T, offer string) {
-		ms, err := parseOffer(offer, map[string]string{"0": "screen", "1": "audio"}, "sendonly")
+		_, ms, err := casterOffer(offer, map[string]string{"0": "screen", "1": "audio"})
 		if err == nil && (len(ms) == 0 || len(ms) > 2) {
 			t.Errorf("%d m-lines for two slots", len(ms))
 		}

@@ -3,7 +3,6 @@ package sfu
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"castcode/sfu/forward"
@@ -39,12 +38,8 @@ type viewer struct {
 }
 
 // newViewer answers offer with one down track for each of its m-lines.
-func newViewer(ctx context.Context, e *Engine, id string, on *cast, sdp string, ms []media) (*viewer, string, error) {
-	offer, err := transport.ParseOffer(sdp)
-	if err != nil {
-		return nil, "", err
-	}
-	v := &viewer{id: id, engine: e, cast: on, firefox: strings.Contains(sdp, "\no=mozilla")}
+func newViewer(ctx context.Context, e *Engine, id string, on *cast, offer *transport.Offer, ms []media) (*viewer, string, error) {
+	v := &viewer{id: id, engine: e, cast: on, firefox: offer.Firefox}
 	v.shardIndex = int(e.nextShard.Add(1) % uint32(len(e.shards)))
 	v.shard = e.shards[v.shardIndex]
 	names := map[string]string{}

@@ -18,10 +18,12 @@ const (
 	maxFingerprints = 8
 )
 
-// Offer is a viewer's SDP offer after parsing.
+// Offer is a peer's SDP offer after parsing.
 type Offer struct {
 	// Media are the m-lines in order.
 	Media []Media
+	// Firefox says that the offer was made by it, by its o= line.
+	Firefox bool
 
 	session section // what stands before the first m-line
 	bundle  []string
@@ -40,9 +42,9 @@ type section struct {
 type Media struct {
 	// Kind is "audio" or "video", Mid its identification tag.
 	Kind, Mid string
-	// Receives says whether the peer takes media on it (recvonly or sendrecv); Inactive that it is inactive.
-	// An m-line with neither is refused by Server.Open if it is to be sent.
-	Receives, Inactive bool
+	// Receives says whether the peer takes media on it (recvonly or sendrecv), Sends whether it sends (sendonly or
+	// sendrecv), Inactive that it does neither. Server.Open refuses to send on an m-line that does not receive.
+	Receives, Sends, Inactive bool
 
 	section
 	protocol string
@@ -58,7 +60,7 @@ type Media struct {
 	rids     int
 }
 
-// ParseOffer reads an offer within bounds. It refuses data channels, m-lines without a mid, media without rtcp-mux or
+// ParseOffer reads an offer of a viewer or a caster within bounds, before any library sees it. It refuses data channels, m-lines without a mid, media without rtcp-mux or
 // over anything but DTLS-SRTP, and peers that want to be the DTLS server. An error is an *Error. Candidates are
 // counted and ignored: the server is ICE-lite and sends no checks.
 func ParseOffer(sdp string) (*Offer, error) {
@@ -90,6 +92,7 @@ func (o *Offer) line(line string) error {
 	}
 	attribute, ok := strings.CutPrefix(line, "a=")
 	if !ok {
+		o.Firefox = o.Firefox || strings.HasPrefix(line, "o=mozilla")
 		return nil
 	}
 	name, value, _ := strings.Cut(attribute, ":")
@@ -259,7 +262,8 @@ func (o *Offer) check() error {
 		seen[m.Mid] = true
 		m.inherit(o.session)
 		m.Receives = !m.rejected && (m.direction == "recvonly" || m.direction == "sendrecv" || m.direction == "")
-		m.Inactive = m.rejected || m.direction == "inactive"
+		m.Sends = !m.rejected && (m.direction == "sendonly" || m.direction == "sendrecv" || m.direction == "")
+		m.Inactive = !m.Receives && !m.Sends
 		if m.Receives && !m.muxed {
 			return badOffer("m-line %q has no a=rtcp-mux", clip(m.Mid))
 		}
