@@ -8,6 +8,8 @@ import (
 
 	"github.com/pion/rtcp"
 	"github.com/pion/webrtc/v3"
+
+	"castcode/sfu/transport"
 )
 
 // gateTick is how often a caster's loop looks for keyframe requests that are due.
@@ -18,6 +20,11 @@ type caster struct {
 	connection
 	slots map[string]Slot // by mid; fixed
 
+	// guarded by restartMu, which is held for the time of a restart
+	restartMu sync.Mutex
+	restarts  transport.Restarts
+	offer     *transport.Offer // the newest
+
 	// guarded by layersMu
 	layersMu sync.Mutex
 	layers   []*layer
@@ -25,8 +32,8 @@ type caster struct {
 
 // newCaster answers offer. Nothing is forwarded before the engine has put the caster into its cast, because the
 // peer cannot connect without the answer.
-func newCaster(ctx context.Context, e *Engine, id string, on *cast, offer string, ms []media) (*caster, string, error) {
-	c := &caster{slots: map[string]Slot{}}
+func newCaster(ctx context.Context, e *Engine, id string, on *cast, offer string, parsed *transport.Offer, ms []media) (*caster, string, error) {
+	c := &caster{slots: map[string]Slot{}, offer: parsed}
 	for _, m := range ms {
 		c.slots[m.mid] = m.slot
 	}

@@ -111,7 +111,8 @@ func (c *connection) close() {
 	c.wg.Wait()
 }
 
-// answer takes the peer's offer and returns the only answer, with all candidates in it.
+// answer takes the peer's offer and returns the answer, with all candidates in it. Another offer of the same
+// connection restarts ICE.
 func (c *connection) answer(ctx context.Context, offer string) (string, error) {
 	if err := c.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: offer}); err != nil {
 		return "", badOffer("%v", err)

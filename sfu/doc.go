@@ -32,5 +32,6 @@
 //     count); the path as a whole has no such test yet.
 //   - A caster's goroutines end when its PeerConnection is closed; Engine.Close waits for them and for the shards.
 //
-// Both ends are ICE-lite and answer once: the server never offers.
+// Both ends are ICE-lite and answer once: the server never offers. Only an ICE restart (restart.go) is answered again,
+// over the same connection; a viewer's runs on its shard.
 package sfu

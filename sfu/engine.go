@@ -71,6 +71,7 @@ type Engine struct {
 type peer interface {
 	peerID() string
 	on() *cast
+	restart(ctx context.Context, o *transport.Offer, sdp string) (string, error)
 	close() // may take a while; may be called several times
 }
 
@@ -129,7 +130,7 @@ func New(cfg Config) (*Engine, error) {
 // m-line its slot. Whoever cast there before is closed; viewers stay. Errors with a Code are the peer's fault or
 // tell it what to do; on any error nothing has changed.
 func (e *Engine) Publish(ctx context.Context, castID, id, offer string, slots map[string]string) (string, error) {
-	_, ms, err := casterOffer(offer, slots)
+	parsed, ms, err := casterOffer(offer, slots)
 	if err != nil {
 		return "", err
 	}
@@ -138,7 +139,7 @@ func (e *Engine) Publish(ctx context.Context, castID, id, offer string, slots ma
 		return "", err
 	}
 	defer e.release(on)
-	c, answer, err := newCaster(ctx, e, id, on, offer, ms)
+	c, answer, err := newCaster(ctx, e, id, on, offer, parsed, ms)
 	if err != nil {
 		return "", err
 	}

@@ -29,18 +29,20 @@ const (
 	messageAdd                         // a viewer that was answered
 	messageRemove                      // close(done) when it is gone
 	messageTick                        // a viewer's handshake has ended
+	messageRestart                     // of a viewer's ICE
 	messageLate                        // packet came late into stream
 )
 
 type message struct {
-	kind   messageKind
-	viewer *viewer
-	p      *[]byte
-	from   udp.Route
-	follow *follow
-	stream *stream
-	packet *packet.Packet
-	done   chan struct{}
+	kind    messageKind
+	viewer  *viewer
+	p       *[]byte
+	from    udp.Route
+	follow  *follow
+	stream  *stream
+	packet  *packet.Packet
+	done    chan struct{}
+	restart *restart
 }
 
 // shard serves a part of the viewers on one goroutine. What belongs to a viewer's media is touched by that goroutine
@@ -228,6 +230,8 @@ func (s *shard) message(m *message, now int64) {
 			s.events = v.session.Tick(s.events[:0], now)
 			v.handle(s.events, now)
 		}
+	case messageRestart:
+		m.restart.run(v.session, now)
 	case messageLate:
 		for _, d := range m.follow.downs {
 			d.late(m.stream, m.packet, now)

@@ -73,7 +73,7 @@ type (
 		Room roomState `json:"room"`
 		Seat string    `json:"seat"`
 	}
-	// answerMessage is both "published" and "watching".
+	// answerMessage is "published", "watching" and "restarted".
 	answerMessage struct {
 		head
 		Answer string `json:"answer"`

@@ -76,12 +76,15 @@ func seconds(d time.Duration) int {
 // about signaling and become internal.
 var mediaCodes = map[string]bool{
 	CodeBadOffer: true, CodeCodecUnsupported: true, CodeServerBusy: true, CodeNotLive: true, CodeBadState: true,
-	CodeDraining: true,
+	CodeDraining: true, CodeRateLimited: true,
 }
 
 // mediaBusyWait is what a client is told to wait when the media plane is full: a connection attempt that fails
 // gives its place back after the handshake's 15 s, most do much earlier.
 const mediaBusyWait = 5 * time.Second
+
+// restartWait is what a client is told to wait that has had its ICE restarts of a minute.
+const restartWait = time.Minute
 
 // maxReason keeps the answer to a hostile offer small, in runes.
 const maxReason = 200
@@ -98,8 +101,11 @@ func fromMedia(err Coded) (refusal *Error, ok bool) {
 		return nil, false
 	}
 	refusal = refuse(err.Code(), plain(err.Reason()))
-	if err.Code() == CodeServerBusy {
+	switch err.Code() {
+	case CodeServerBusy:
 		refusal.wait = mediaBusyWait
+	case CodeRateLimited:
+		refusal.wait = restartWait
 	}
 	return refusal, true
 }

@@ -20,6 +20,7 @@ var legal = map[string]state{
 	"end":     stateCaster,
 	"join":    stateIdle,
 	"watch":   stateViewer | stateBound,
+	"restart": stateCaster | stateViewer | stateBound,
 	"leave":   stateDisplay | stateBound | stateViewer,
 }
 
@@ -37,7 +38,7 @@ func TestLegality(t *testing.T) {
 	answers := map[string]string{
 		"hello": "welcome", "ping": "pong", "ice": "ice", "open": "opened", "look": "found", "create": "created",
 		"publish": "published", "status": "ok", "add": "added", "remove": "ok", "end": "ok", "join": "joined",
-		"watch": "watching", "leave": "ok",
+		"watch": "watching", "restart": "restarted", "leave": "ok",
 	}
 	becomes := map[string]state{
 		"hello": stateIdle, "open": stateDisplay, "create": stateCaster, "end": stateIdle, "join": stateViewer,
@@ -74,7 +75,7 @@ func TestLegality(t *testing.T) {
 			m["version"] = 1
 		case "look":
 			m["code"] = freeCode
-		case "publish", "watch":
+		case "publish", "watch", "restart":
 			maps.Copy(m, offer(kind, "sdp"))
 		case "status":
 			m["frozen"] = true

@@ -2,10 +2,10 @@ package signal
 
 import "context"
 
-// Media is the media plane as the Hub sees it: four verbs, plain arguments. The Hub calls it without holding
+// Media is the media plane as the Hub sees it: five verbs, plain arguments. The Hub calls it without holding
 // any of its locks, from the goroutine of the session that asked, so a call may take as long as making an SDP
-// answer takes. An error that implements Coded with bad_offer, codec_unsupported, server_busy, not_live, bad_state
-// or draining reaches the client with its code; any other one becomes "internal" and is logged, so its text must
+// answer takes. An error that implements Coded with bad_offer, codec_unsupported, server_busy, not_live,
+// bad_state, rate_limited or draining reaches the client with its code; any other one becomes "internal" and is logged, so its text must
 // quote nothing of the offer.
 //
 // For one peer the calls do not overlap, but Leave and End may be called while a Publish or Watch is under way;
@@ -19,6 +19,10 @@ type Media interface {
 	// Watch connects peer to the slots of cast. The cast need not have a caster yet: the peer then waits. A
 	// connection that peer has already is replaced.
 	Watch(ctx context.Context, cast, peer, offer string, slots map[string]string) (answer string, err error)
+	// Restart gives the connection that peer has to cast new ICE credentials, for an offer of the same connection:
+	// a new path for the same media. bad_state says that there is no such connection, rate_limited that there were
+	// too many restarts; the peer then asks for a new connection.
+	Restart(ctx context.Context, cast, peer, offer string) (answer string, err error)
 	// Leave closes the connection of peer, if it has one.
 	Leave(peer string)
 	// End closes the connections of everybody in cast and forgets it.

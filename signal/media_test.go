@@ -63,6 +63,11 @@ func (f *fakeMedia) Watch(ctx context.Context, cast, peer, offer string, _ map[s
 	return f.answer(ctx, offer)
 }
 
+func (f *fakeMedia) Restart(ctx context.Context, cast, peer, offer string) (string, error) {
+	f.note("restart %s %s", cast, peer)
+	return f.answer(ctx, offer)
+}
+
 func (f *fakeMedia) Leave(peer string) {
 	f.mu.Lock()
 	held := f.held

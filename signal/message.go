@@ -53,6 +53,7 @@ var verbs = map[string]verb{
 	"end":     {stateCaster, func() request { return new(endRequest) }},
 	"join":    {stateIdle, func() request { return new(joinRequest) }},
 	"watch":   {stateViewer | stateBound, func() request { return new(watchRequest) }},
+	"restart": {stateCaster | stateViewer | stateBound, func() request { return new(restartRequest) }},
 	"leave":   {stateDisplay | stateBound | stateViewer, func() request { return new(leaveRequest) }},
 }
 
@@ -95,7 +96,8 @@ type (
 		Offer string
 		Slots map[string]string
 	}
-	leaveRequest struct{}
+	restartRequest struct{ Offer string }
+	leaveRequest   struct{}
 )
 
 func (*pingRequest) check() string  { return "" }
@@ -164,6 +166,7 @@ func (m *joinRequest) check() string {
 
 func (m *publishRequest) check() string { return checkOffer(m.Offer, m.Slots) }
 func (m *watchRequest) check() string   { return checkOffer(m.Offer, m.Slots) }
+func (m *restartRequest) check() string { return checkSDP(m.Offer) }
 
 func checkName(name *string) string {
 	clean, ok := cleanName(*name)
@@ -174,12 +177,21 @@ func checkName(name *string) string {
 	return ""
 }
 
-func checkOffer(offer string, slots map[string]string) string {
+func checkSDP(offer string) string {
 	switch {
 	case offer == "":
 		return "offer is missing"
 	case len(offer) > maxOffer:
 		return "offer is longer than 60 KiB"
+	}
+	return ""
+}
+
+func checkOffer(offer string, slots map[string]string) string {
+	if why := checkSDP(offer); why != "" {
+		return why
+	}
+	switch {
 	case len(slots) == 0:
 		return "slots are missing"
 	case len(slots) > maxSlots:

@@ -90,6 +90,8 @@ func (h *Hub) do(t *turn, m request) *Error {
 		return h.join(t, m)
 	case *watchRequest:
 		return h.watch(t, m)
+	case *restartRequest:
+		return h.restart(t, m)
 	case *leaveRequest:
 		return h.leave(t)
 	default:
@@ -107,7 +109,7 @@ func (t *turn) ask() *Error {
 	return t.then(ctx)
 }
 
-// askMedia calls Publish or Watch, and turns what goes wrong into an answer.
+// askMedia calls Publish, Watch or Restart, and turns what goes wrong into an answer.
 func (h *Hub) askMedia(s *Session, call func() (string, error)) (answer string, refused *Error) {
 	defer func() {
 		if fault := recover(); fault != nil {

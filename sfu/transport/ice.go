@@ -54,7 +54,7 @@ type agent struct {
 	selected  Route
 	priority  uint32 // of the check that selected it
 	nominated int64  // when it was selected or confirmed
-	restarts  []int64
+	restarts  Restarts
 }
 
 // identify finds the generation that a check names, or nil.
@@ -131,12 +131,15 @@ func (a *agent) expire(now int64) (gone []Route) {
 	return gone
 }
 
-// mayRestart counts a restart; two a minute are allowed.
-func (a *agent) mayRestart(now int64) bool {
-	a.restarts = slices.DeleteFunc(a.restarts, func(at int64) bool { return now-at >= int64(time.Minute) })
-	if len(a.restarts) >= restartsKept {
+// Restarts bounds the ICE restarts of one peer. The zero value is ready to use; it has no lock.
+type Restarts struct{ at []int64 }
+
+// Allow counts a restart now, in nanoseconds of any clock, and says whether it may be; two a minute may.
+func (r *Restarts) Allow(now int64) bool {
+	r.at = slices.DeleteFunc(r.at, func(at int64) bool { return now-at >= int64(time.Minute) })
+	if len(r.at) >= restartsKept {
 		return false
 	}
-	a.restarts = append(a.restarts, now)
+	r.at = append(r.at, now)
 	return true
 }

@@ -325,3 +325,32 @@ func (o *Offer) inBundle(m *Media) bool {
 	}
 	return slices.Contains(o.bundle, m.Mid)
 }
+
+// Restarts says whether o is an offer of an ICE restart of the connection for which before was made: the same m-lines
+// and certificate, other ICE credentials (RFC 8839 §4.4.1.1.1). The error is an *Error, or nil.
+func (o *Offer) Restarts(before *Offer) error {
+	if len(o.Media) != len(before.Media) {
+		return badOffer("a restart with %d m-lines instead of %d", len(o.Media), len(before.Media))
+	}
+	for i := range o.Media {
+		m, old := &o.Media[i], &before.Media[i]
+		if m.Mid != old.Mid || m.Kind != old.Kind || m.Sends != old.Sends || m.Receives != old.Receives {
+			return badOffer("a restart that changes m-line %q", old.Mid)
+		}
+	}
+	return o.renews(before.transport().ufrag, before.transport().fingerprints)
+}
+
+// renews says whether the offer has new ICE credentials and only certificates that are known.
+func (o *Offer) renews(ufrag string, known []fingerprintOf) error {
+	t := o.transport()
+	if t.ufrag == ufrag {
+		return badOffer("a restart without new ICE credentials")
+	}
+	for _, f := range t.fingerprints {
+		if !slices.ContainsFunc(known, func(k fingerprintOf) bool { return k.hash == f.hash && string(k.sum) == string(f.sum) }) {
+			return badOffer("a restart with another certificate")
+		}
+	}
+	return nil
+}

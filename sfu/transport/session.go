@@ -93,17 +93,14 @@ func (s *Session) identify(remoteUfrag string) {
 
 // Restart begins an ICE restart (RFC 8445 §2.4) for an offer of the same peer, and returns the answer. Media goes on
 // over the old route until the first check under the new credentials, and keys stay. The offer must have the same
-// fingerprints, and the tracks' m-lines must still receive. The errors are *Error, ErrRestarts and ErrClosed; nothing
-// has changed then.
+// fingerprints and another user fragment, and the tracks' m-lines must still receive. The errors are *Error,
+// ErrRestarts and ErrClosed; nothing has changed then.
 func (s *Session) Restart(offer *Offer, now int64) (answer string, err error) {
-	for _, f := range offer.transport().fingerprints {
-		known := false
-		for _, k := range s.fingerprints {
-			known = known || k.hash == f.hash && string(k.sum) == string(f.sum)
-		}
-		if !known {
-			return "", badOffer("a restart with another certificate")
-		}
+	if s.state == closed {
+		return "", ErrClosed
+	}
+	if err := offer.renews(s.ice.current.remoteUfrag, s.fingerprints); err != nil {
+		return "", err
 	}
 	for _, t := range s.tracks {
 		found := false
@@ -128,7 +125,7 @@ func (s *Session) RestartICE(remoteUfrag string, now int64) (Credentials, error)
 	if s.state == closed {
 		return Credentials{}, ErrClosed
 	}
-	if !s.ice.mayRestart(now) {
+	if !s.ice.restarts.Allow(now) {
 		return Credentials{}, ErrRestarts
 	}
 	if s.ice.previous == nil {
