@@ -14,6 +14,12 @@ interface Window {
   webkitAudioContext?: typeof AudioContext;
 }
 
+/** What is used of navigator.connection. */
+interface NetworkLink extends EventTarget {
+  /** `wifi`, `cellular`, `none`; absent on most desktops. */
+  type?: string;
+}
+
 interface RTCRtpReceiver {
   /** Chromium's older name of jitterBufferTarget, in seconds. */
   playoutDelayHint?: number | null;

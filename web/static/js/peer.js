@@ -1,16 +1,20 @@
 // Peer: one media connection to the server and its way back when it fails. Watcher and Publisher say what it
-// carries. One offer, one answer, no trickle: the server is ICE-lite and needs no candidate of ours.
+// carries. One offer, one answer, no trickle: the server is ICE-lite and needs no candidate of ours. A path that breaks is
+// made anew by an ICE restart of the same connection; only when that does not help is the connection replaced.
 //
 // Events: `state` (detail is the new state), `pc` (detail is the connection that now counts), `error` (detail is a
 // RequestError; after a final one the peer has stopped trying).
 
 import { emit, pause } from './events.js';
+import { onNetworkChange } from './network.js';
 import { RequestError, backoff } from './session.js';
 
 /** Milliseconds a connection may take from the answer to connected; TURN over TLS is the slowest. */
 const CONNECT_TIMEOUT = 15000;
 /** Milliseconds that ICE may be `disconnected`: most such gaps close by themselves. */
-const DISCONNECTED_FOR = 3000;
+const DISCONNECTED_FOR = 2000;
+/** Milliseconds in which an ICE restart must have its answer, and then its path. */
+const RESTART_TIMEOUT = 4000;
 
 /** Refusals that another try does not change; the page decides what comes next. */
 const FINAL = ['auth', 'bad_state', 'bad_offer', 'code_format', 'code_unknown', 'code_limited', 'codec_unsupported', 'not_live', 'already_casting', 'room_full'];
@@ -58,8 +62,13 @@ export class Peer extends EventTarget {
     this._old = [];
     this._recovering = false;
     this._again = false;
+    /** The network has changed since the last look at the path. */
+    this._moved = false;
+    /** The present connection has been up. */
+    this._proven = false;
     this._attempt = 0;
     /** @type {any} */ this._timer = 0;
+    this._unwatch = onNetworkChange(() => this._move());
   }
 
   /**
@@ -98,6 +107,7 @@ export class Peer extends EventTarget {
   /** Closes everything for good. */
   close() {
     clearTimeout(this._timer);
+    this._unwatch();
     this.retire();
     if (this.pc) this.pc.close();
     this.pc = null;
@@ -128,10 +138,11 @@ export class Peer extends EventTarget {
   /**
    * Sets the local description and gives the SDP to send.
    * @param {RTCPeerConnection} pc
+   * @param {RTCOfferOptions} [options]
    * @returns {Promise<string>}
    */
-  async describe(pc) {
-    await pc.setLocalDescription(await pc.createOffer());
+  async describe(pc, options) {
+    await pc.setLocalDescription(await pc.createOffer(options));
     return localSdp(pc);
   }
 
@@ -172,6 +183,8 @@ export class Peer extends EventTarget {
   _adopt(pc) {
     if (this.pc) this._old.push(this.pc);
     this.pc = pc;
+    this._proven = false;
+    this._moved = false;
     clearTimeout(this._timer);
     pc.addEventListener('connectionstatechange', () => this._changed(pc));
     this._timer = setTimeout(() => this._failed(pc), CONNECT_TIMEOUT);
@@ -187,6 +200,7 @@ export class Peer extends EventTarget {
     if (now === 'connected') {
       clearTimeout(this._timer);
       this._attempt = 0;
+      this._proven = true;
       this._enter('connected');
     } else if (now === 'disconnected') {
       clearTimeout(this._timer);
@@ -207,6 +221,17 @@ export class Peer extends EventTarget {
     this._recover();
   }
 
+  /**
+   * The device has another network. The path may be gone without ICE having noticed; if it is not, a new one costs
+   * nothing.
+   * @private
+   */
+  _move() {
+    if (!this.pc || !this._proven || this._isClosed()) return;
+    this._moved = true;
+    this._recover();
+  }
+
   /** @private */
   async _recover() {
     if (this._recovering || this.state === 'closed') return;
@@ -217,8 +242,11 @@ export class Peer extends EventTarget {
     } finally {
       this._recovering = false;
     }
-    const dead = answered && this.pc && (this.pc.connectionState === 'failed' || this.pc.connectionState === 'closed');
-    if (this._again || dead) this._recover();
+    if (this.session.state === 'closed') return; // there is nobody to ask
+    const now = answered && this.pc ? this.pc.connectionState : '';
+    if (this._again || this._moved || now === 'failed' || now === 'closed') this._recover();
+    // Its timer may have run out while this was under way.
+    else if (now === 'disconnected' && this.pc) this._changed(this.pc);
   }
 
   /**
@@ -229,6 +257,7 @@ export class Peer extends EventTarget {
   async _try() {
     // The first way back is at once; a path that fails again and again is tried more and more seldom.
     if (this._attempt > 1) await pause(backoff(this._attempt - 2, Math.random()));
+    let renewed = false;
     for (let attempt = 0; !this._isClosed(); attempt++) {
       try {
         // First find out whether the server can be reached at all: the old connection often comes back together
@@ -236,7 +265,13 @@ export class Peer extends EventTarget {
         await this.session.check();
         await this.session.whenOpen();
         if (this._isClosed()) return false;
-        if (!this._again && this.pc && this.pc.connectionState === 'connected') return true;
+        if (!this._again && !this._moved && this.pc && this.pc.connectionState === 'connected') return true;
+        this._moved = false;
+        if (!this._again && !renewed) {
+          renewed = true;
+          if (await this._renew()) return true;
+          if (this._isClosed()) return false;
+        }
         this._again = false;
         this._enter(this.state === 'lost' ? 'lost' : 'connecting');
         await this._connect((offer, slots) => this.exchange(offer, slots));
@@ -252,6 +287,54 @@ export class Peer extends EventTarget {
       }
     }
     return false;
+  }
+
+  /**
+   * Gives the connection a new path by an ICE restart; what it carries goes on.
+   * @private
+   * @returns {Promise<boolean>} false when the connection has to be replaced
+   */
+  async _renew() {
+    const pc = this.pc;
+    if (!pc || !this._proven || pc.signalingState !== 'stable') return false;
+    const attempt = { over: false };
+    try {
+      // Nothing in here may keep the page from a new connection, not even a browser that never answers.
+      await within(this._offerPath(pc, attempt), 2 * RESTART_TIMEOUT);
+    } catch (err) {
+      attempt.over = true;
+      return this._rollBack(pc);
+    }
+    return connects(pc, RESTART_TIMEOUT);
+  }
+
+  /** @private @param {RTCPeerConnection} pc @param {{over: boolean}} attempt */
+  async _offerPath(pc, attempt) {
+    const servers = await this.session.ice();
+    // The credentials for the relays may have run out since the connection was made.
+    if (pc.setConfiguration) pc.setConfiguration(pcConfig(servers, this.policy));
+    const offer = await this.describe(pc, { iceRestart: true });
+    if (attempt.over) return;
+    const message = await this.session.request('restart', { offer }, RESTART_TIMEOUT);
+    if (attempt.over) return;
+    await pc.setRemoteDescription({ type: 'answer', sdp: this.tune(message.answer) });
+  }
+
+  /**
+   * The restart was refused. A connection that works all the same, as when only the network's name has changed, is
+   * kept with the path that it has.
+   * @private
+   * @param {RTCPeerConnection} pc
+   * @returns {Promise<boolean>} whether it is kept
+   */
+  async _rollBack(pc) {
+    if (pc.connectionState !== 'connected') return false;
+    try {
+      if (pc.signalingState !== 'stable') await within(pc.setLocalDescription({ type: 'rollback' }), RESTART_TIMEOUT);
+    } catch (err) {
+      return false;
+    }
+    return pc.connectionState === 'connected';
   }
 
   /** @private */
@@ -274,4 +357,40 @@ export class Peer extends EventTarget {
 export function localSdp(pc) {
   const description = pc.localDescription;
   return description ? description.sdp : '';
+}
+
+/**
+ * @template T
+ * @param {Promise<T>} promise
+ * @param {number} milliseconds
+ * @returns {Promise<T>} rejects when the promise takes longer
+ */
+function within(promise, milliseconds) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new RequestError('timeout')), milliseconds);
+    promise.then(resolve, reject).then(() => clearTimeout(timer));
+  });
+}
+
+/**
+ * @param {RTCPeerConnection} pc
+ * @param {number} milliseconds
+ * @returns {Promise<boolean>} whether it is connected by then; resolves as soon as that is known
+ */
+function connects(pc, milliseconds) {
+  return new Promise((resolve) => {
+    /** @param {boolean} yes */
+    const end = (yes) => {
+      clearTimeout(timer);
+      pc.removeEventListener('connectionstatechange', look);
+      resolve(yes);
+    };
+    const look = () => {
+      if (pc.connectionState === 'connected') end(true);
+      else if (pc.connectionState === 'closed') end(false);
+    };
+    const timer = setTimeout(() => end(false), milliseconds);
+    pc.addEventListener('connectionstatechange', look);
+    look();
+  });
 }

@@ -84,11 +84,14 @@ export class Publisher extends Peer {
     };
   }
 
-  /** @param {RTCPeerConnection} pc */
-  async describe(pc) {
+  /**
+   * @param {RTCPeerConnection} pc
+   * @param {RTCOfferOptions} [options]
+   */
+  async describe(pc, options) {
     // The offer that travels asks for stereo, so that the answer may; the local description stays as the browser
     // made it, which every browser accepts.
-    return stereo(await super.describe(pc));
+    return stereo(await super.describe(pc, options));
   }
 
   /** @param {string} answer */

@@ -50,9 +50,12 @@ export class Watcher extends Peer {
     };
   }
 
-  /** @param {RTCPeerConnection} pc */
-  async describe(pc) {
-    const offer = await pc.createOffer();
+  /**
+   * @param {RTCPeerConnection} pc
+   * @param {RTCOfferOptions} [options]
+   */
+  async describe(pc, options) {
+    const offer = await pc.createOffer(options);
     try {
       // Chromium decodes stereo only when its own description asks for it.
       await pc.setLocalDescription({ type: 'offer', sdp: stereo(offer.sdp || '') });
