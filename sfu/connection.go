@@ -30,6 +30,7 @@ type connection struct {
 	// guarded by mu
 	mu     sync.Mutex
 	closed bool
+	user   string // our ICE user fragment that the socket expects
 	wg     sync.WaitGroup
 }
 
@@ -101,14 +102,37 @@ func (c *connection) close() {
 	c.mu.Lock()
 	first := !c.closed
 	c.closed = true
+	user := c.user
 	c.mu.Unlock()
 	if first {
 		close(c.done)
 		c.deadline.Stop()
 		c.connected.Store(false)
+		c.engine.socket.Dismiss(user)
 		_ = c.pc.Close() // it only tells which of its parts were closed before
 	}
 	c.wg.Wait()
+}
+
+// expect lets checks for the credentials of an answer through to pion, and those for the ones before no longer.
+func (c *connection) expect(answer string) error {
+	user, password := sdpValue(answer, "ice-ufrag"), sdpValue(answer, "ice-pwd")
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return errEnded
+	}
+	c.engine.socket.Dismiss(c.user)
+	c.user = user
+	c.engine.socket.Expect(user, password)
+	return nil
+}
+
+// sdpValue is the first value of an attribute, "" without one.
+func sdpValue(sdp, attribute string) string {
+	_, rest, _ := strings.Cut(sdp, "\na="+attribute+":")
+	value, _, _ := strings.Cut(rest, "\n")
+	return strings.TrimSuffix(value, "\r")
 }
 
 // answer takes the peer's offer and returns the answer, with all candidates in it. Another offer of the same
@@ -120,6 +144,9 @@ func (c *connection) answer(ctx context.Context, offer string) (string, error) {
 	answer, err := c.pc.CreateAnswer(nil)
 	if err != nil {
 		return "", badOffer("%v", err)
+	}
+	if err := c.expect(answer.SDP); err != nil {
+		return "", err
 	}
 	gathered := webrtc.GatheringCompletePromise(c.pc)
 	if err := c.pc.SetLocalDescription(answer); err != nil {

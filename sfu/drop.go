@@ -20,10 +20,11 @@ const (
 	DropDuplicate                                               // it lay in the ring already
 	DropTooLate                                                 // its place had left the ring
 	DropInbox                                                   // a shard's inbox was full
+	DropFlood                                                   // a viewer sent more datagrams than viewers do
 	dropReasons
 )
 
-var dropNames = [...]string{"no_codec", "lag", "seal", "malformed", "duplicate", "too_late_in", "inbox"}
+var dropNames = [...]string{"no_codec", "lag", "seal", "malformed", "duplicate", "too_late_in", "inbox", "viewer_flood"}
 
 func (r DropReason) String() string {
 	if r < DropNoCodec {

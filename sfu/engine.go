@@ -112,7 +112,7 @@ func New(cfg Config) (*Engine, error) {
 		return nil, err
 	}
 	e.transport, err = transport.NewServer(transport.Config{
-		Candidates: candidates(cfg.Addresses), Send: handshakes{cfg.Socket},
+		Candidates: candidates(cfg.Addresses), Send: handshakes{cfg.Socket}, Refused: cfg.Socket.Refused,
 		Clock: transport.NewClock(e.begun, 0), Logs: cfg.Pion,
 	})
 	if err != nil {

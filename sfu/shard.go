@@ -279,6 +279,10 @@ func (s *shard) tick(now int64) {
 
 // deliver brings a viewer's datagram to its shard.
 func (s *shard) deliver(v *viewer, p []byte, from udp.Route) {
+	if !v.share.take(s.engine.now()) {
+		s.engine.drops.add(DropFlood)
+		return
+	}
 	b := buffers.Get().(*[]byte)
 	*b = append((*b)[:0], p...)
 	if !s.post(message{kind: messageDatagram, viewer: v, p: b, from: from}) {

@@ -24,6 +24,7 @@ type viewer struct {
 	session    *transport.Session
 	downs      []*downTrack // audio first
 	firefox    bool
+	share      share // of the inbox
 
 	// owned by the shard
 	up        bool // connected

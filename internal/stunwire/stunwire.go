@@ -102,6 +102,9 @@ type Message struct {
 // Signed says whether the message carries MESSAGE-INTEGRITY; whether it is a good one says CheckIntegrity.
 func (m Message) Signed() bool { return m.integrity != 0 }
 
+// IntegrityAt is the offset of the MESSAGE-INTEGRITY attribute, 0 if absent.
+func (m Message) IntegrityAt() int { return m.integrity }
+
 // Parse checks that p is exactly one well-formed STUN message. It accepts every method and class: ForMedia and
 // ForTURN decide about those.
 func Parse(p []byte) (Message, Fault) {

@@ -153,7 +153,8 @@ func TestCheckIsAnswered(t *testing.T) {
 }
 
 func TestBadChecksChangeNothing(t *testing.T) {
-	server := newTestServer(t, nil)
+	refused := 0
+	server := newTestServer(t, func(c *Config) { c.Refused = func(Route) { refused++ } })
 	s := newTestSession(t, server)
 	local := s.ice.current.local
 	good := request(t, local.Ufrag+":peer", local.Password, priority(9), useCandidate)
@@ -178,6 +179,9 @@ func TestBadChecksChangeNothing(t *testing.T) {
 		if got := server.Count(c.want) - before; got != 1 {
 			t.Errorf("%s: %s counted %d times", name, c.want, got)
 		}
+	}
+	if refused != 3 { // the other faults show without a signature
+		t.Errorf("%d were told as refused", refused)
 	}
 	if s.Route().IsValid() || len(s.ice.remotes) != 0 || routes(server) != 0 {
 		t.Errorf("route %v, remotes %v", s.Route(), s.ice.remotes)

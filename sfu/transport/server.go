@@ -30,6 +30,9 @@ type Config struct {
 	Candidates func() []Candidate
 	// Send carries datagrams of handshakes.
 	Send Sender
+	// Refused hears of each check that names a session and is not good: where it came from. Shards call it, several
+	// at a time; it does not block. It may be nil.
+	Refused func(from Route)
 	// Clock is the wall clock for sender reports.
 	Clock Clock
 	// Logs is for the DTLS library; nil for silence.
@@ -65,6 +68,9 @@ func NewServer(config Config) (*Server, error) {
 	certificate, fingerprint, err := newCertificate(time.Now())
 	if err != nil {
 		return nil, err
+	}
+	if config.Refused == nil {
+		config.Refused = func(Route) {}
 	}
 	if config.HalfOpen <= 0 {
 		config.HalfOpen = HalfOpen

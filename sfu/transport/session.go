@@ -174,9 +174,11 @@ func (s *Session) check(p []byte, from Route, now int64, out Batch) {
 	switch {
 	case id == nil:
 		s.drop(DropUfrag)
+		s.server.config.Refused(from)
 		return
 	case !id.sign.verify(p, c):
 		s.drop(DropSigned)
+		s.server.config.Refused(from)
 		return
 	case c.controlled:
 		s.drop(DropRole)

@@ -1,10 +1,8 @@
 package transport
 
 import (
-	"crypto/hmac"
 	"crypto/sha1" // #nosec G505 -- MESSAGE-INTEGRITY is HMAC-SHA1 by definition, RFC 8489 section 14.5
 	"encoding/binary"
-	"hash"
 	"hash/crc32"
 	"net/netip"
 
@@ -71,36 +69,18 @@ func parseCheck(p []byte) (check, bool) {
 	return c, true
 }
 
-// signer computes MESSAGE-INTEGRITY with one key, whose half of the work is done once. It allocates nothing after
-// its first use.
-type signer struct {
-	mac  hash.Hash
-	head [4]byte
-	out  [sha1.Size]byte
-}
+// signer verifies and answers checks with one password.
+type signer struct{ *stunwire.Signer }
 
-func newSigner(password string) *signer {
-	return &signer{mac: hmac.New(sha1.New, []byte(password))}
-}
-
-// sum is the value of the attribute that stands at p[at:]. The length in the header is taken as it has to be.
-func (s *signer) sum(p []byte, at int) []byte {
-	s.mac.Reset()
-	copy(s.head[:], p[:2])
-	binary.BigEndian.PutUint16(s.head[2:], uint16(at-stunwire.HeaderSize+attributeHeader+sha1.Size))
-	s.mac.Write(s.head[:])
-	s.mac.Write(p[4:at])
-	return s.mac.Sum(s.out[:0])
-}
+func newSigner(password string) *signer { return &signer{stunwire.NewSigner(password)} }
 
 // verify says whether p, from which c was parsed, was signed with the key, and whether its FINGERPRINT, if it has
 // one, is right.
 func (s *signer) verify(p []byte, c check) bool {
-	at := c.integrity + attributeHeader
 	if c.fingerprint != 0 && binary.BigEndian.Uint32(p[c.fingerprint+attributeHeader:]) != fingerprint(p[:c.fingerprint]) {
 		return false
 	}
-	return hmac.Equal(s.sum(p, c.integrity), p[at:at+sha1.Size])
+	return s.Verify(p, c.integrity)
 }
 
 func fingerprint(p []byte) uint32 { return crc32.ChecksumIEEE(p) ^ fingerprintXOR }
@@ -136,7 +116,7 @@ func (s *signer) answer(dst, request []byte, from netip.AddrPort) (n int) {
 	at := be + attributeHeader + address
 	binary.BigEndian.PutUint16(dst[at:], stunwire.AttrIntegrity)
 	binary.BigEndian.PutUint16(dst[at+2:], sha1.Size)
-	copy(dst[at+attributeHeader:], s.sum(dst, at))
+	copy(dst[at+attributeHeader:], s.Sum(dst, at))
 	binary.BigEndian.PutUint16(dst[2:], uint16(n-be))
 	if n+attributeHeader+4 > len(request) {
 		return n

@@ -28,6 +28,11 @@ const (
 	dropMediaClosed      // Media() was closed
 	dropTURNClosed       // TURN() was closed
 	dropDetached         // sent to a path that was detached meanwhile
+	dropUser             // a check for a user fragment that is nobody's
+	dropIntegrity        // a check of a caster with a wrong signature
+	dropAddresses        // checks of one caster from more addresses than it may have
+	dropChecks           // more checks a second than one caster sends
+	dropFlood            // a check from where too many wrong ones came in this second
 	dropSendFull         // the kernel had no room, and none came in time
 	drops           = iota
 )
@@ -35,7 +40,7 @@ const (
 var dropNames = [drops]string{
 	"", "size", "first_byte", "stun", "channel", "dtls", "rtp", "rtcp", "unknown_source", "ssrc_limit",
 	"handshake_limit", "spoofed", "injected", "media_queue", "turn_queue", "media_closed", "turn_closed",
-	"detached", "send_full",
+	"detached", "unknown_user", "bad_integrity", "address_limit", "check_limit", "check_flood", "send_full",
 }
 
 // Counts is a snapshot of what the socket did since it was opened.
@@ -69,6 +74,7 @@ type Counts struct {
 
 	Remotes int // addresses that passed a connectivity check in the last minute or so
 	Paths   int // attached addresses
+	Agents  int // user fragments of casters that checks are let through to
 
 	// Dropped has an entry for every reason, also those that never happened. Refused STUN messages are
 	// "stun_" and the name of the stunwire.Fault.

@@ -14,6 +14,7 @@ type verdict struct {
 	ssrc      uint32 // of an RTP packet, or the sender of an RTCP packet
 	handshake int    // bytes of DTLS records with handshake messages
 	user      []byte // USERNAME of a check; aliases the datagram
+	integrity int    // where the signature of a check begins
 }
 
 const (
@@ -67,7 +68,7 @@ func inspectSTUN(p []byte) verdict {
 	v := verdict{kind: kindTURN}
 	switch {
 	case m.Type == stunwire.BindingRequest && m.Username != nil:
-		v.kind, v.fault, v.user = KindCheck, stunwire.ForMedia(m), m.Username
+		v.kind, v.fault, v.user, v.integrity = KindCheck, stunwire.ForMedia(m), m.Username, m.IntegrityAt()
 	case m.Type == stunwire.BindingSuccess:
 		v.kind, v.fault = KindAnswer, stunwire.ForMedia(m)
 	default:

@@ -20,13 +20,25 @@ func unhex(t testing.TB, s string) []byte {
 const (
 	transaction = "2112a442 000102030405060708090a0b"
 	signature   = "00080014 0000000000000000000000000000000000000000"
-	check       = "00010020" + transaction + "00060003 613a6200" + signature
+	password    = "0123456789012345678901" // of the agents a and x
 	allocate    = "00030008" + transaction + "00190004 11000000"
 	tag         = "00000000000000000000"
 	rtp         = "80600001 00000001 11223344" + tag
 	rtcp        = "80c90001 11223344 80000001" + tag
 	clientHello = "16feff 0000 000000000000 0004 01000000"
 )
+
+var check = signed("00010020" + transaction + "00060003 613a6200")
+
+// signed adds MESSAGE-INTEGRITY to a message in hex, whose length is right for it already.
+func signed(message string) string {
+	p, err := hex.DecodeString(strings.ReplaceAll(message, " ", ""))
+	if err != nil {
+		panic(err)
+	}
+	sum := stunwire.Integrity(p, []byte(password))
+	return message + "00080014" + hex.EncodeToString(sum[:])
+}
 
 var datagrams = map[string]struct {
 	hex   string

@@ -2,6 +2,7 @@ package udp
 
 import (
 	"bytes"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -82,13 +83,17 @@ func (in *intake) sort(d *datagram) bool {
 		s.counters.drop(dropSpoofed, stunwire.OK)
 		return false
 	}
+	if v.kind == KindCheck && s.floods.over(d.src, in.now) {
+		s.counters.drop(dropFlood, stunwire.OK)
+		return false
+	}
 	to := s.turn
 	if !v.kind.forTURN() {
 		if in.own(p, Route{addr: d.src}, v) {
 			return false
 		}
 		to = s.media
-		if reason := s.remotes.admit(d.src, v, in.now); reason != passed {
+		if reason := s.admit(p, d.src, v, in.now); reason != passed {
 			s.counters.drop(reason, stunwire.OK)
 			return false
 		}
@@ -96,6 +101,18 @@ func (in *intake) sort(d *datagram) bool {
 	s.counters.kinds[v.kind].Add(1)
 	d.from = s.address(d.src)
 	return to.put(d)
+}
+
+// admit says whether a datagram that is not the receiver's may go to the agents of the casters.
+func (s *Socket) admit(p []byte, from netip.AddrPort, v verdict, now time.Time) drop {
+	if v.kind != KindCheck {
+		return s.remotes.admit(from, v, now)
+	}
+	reason := s.agents.admit(p, from, v, now)
+	if reason == dropUser || reason == dropIntegrity {
+		s.floods.note(from, now)
+	}
+	return reason
 }
 
 // own offers a datagram to the receiver and notes it for flush if it was taken.

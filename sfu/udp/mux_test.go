@@ -48,7 +48,7 @@ func (a *audience) list() []string {
 	return slices.Clone(a.got)
 }
 
-const strangersCheck = "00010020" + transaction + "00060003 783a6200" + signature // for x instead of a
+var strangersCheck = signed("00010020" + transaction + "00060003 783a6200") // for x instead of a
 
 func TestReceiverTakesItsOwn(t *testing.T) {
 	s := listen(t, "127.0.0.1:0")

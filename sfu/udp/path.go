@@ -84,11 +84,15 @@ func (s *Socket) inject(from *path, p []byte) {
 	if v.drop == passed && v.kind.forTURN() {
 		v.drop = dropInjected
 	}
+	now := time.Now()
+	if v.drop == passed && v.kind == KindCheck && s.floods.over(from.addr, now) {
+		v.drop = dropFlood
+	}
 	if v.drop == passed && s.offer(p, Route{addr: from.addr, path: from}, v) {
 		return
 	}
 	if v.drop == passed {
-		v.drop = s.remotes.admit(from.addr, v, time.Now())
+		v.drop = s.admit(p, from.addr, v, now)
 	}
 	if v.drop != passed {
 		s.counters.drop(v.drop, v.fault)

@@ -103,11 +103,8 @@ func (r *remotes) count() int {
 	return len(r.byAddr)
 }
 
-// admit says whether addr may send what the guard let pass as v. Checks always may.
+// admit says whether addr may send what the guard let pass as v, which is no check.
 func (r *remotes) admit(addr netip.AddrPort, v verdict, now time.Time) drop {
-	if v.kind == KindCheck {
-		return passed
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	known := r.byAddr[addr]

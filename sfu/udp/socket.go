@@ -37,6 +37,8 @@ type Socket struct {
 	finished    chan struct{} // the reader has returned
 
 	remotes  remotes
+	agents   agents
+	floods   floods
 	counters counters
 	pool     sync.Pool // of *datagram
 	attached atomic.Int32
@@ -83,6 +85,8 @@ func open(w wire, local *net.UDPAddr, log *slog.Logger) *Socket {
 		wire: w, local: local, log: log,
 		closing: make(chan struct{}), finished: make(chan struct{}),
 		remotes:   remotes{byAddr: make(map[netip.AddrPort]*remote)},
+		agents:    agents{byUser: make(map[string]*agent)},
+		floods:    floods{bySrc: make(map[netip.AddrPort]int), byAddr: make(map[netip.Addr]int)},
 		pool:      sync.Pool{New: func() any { return new(datagram) }},
 		addresses: make(map[netip.AddrPort]*net.UDPAddr),
 		paths:     make(map[netip.AddrPort]*path),
@@ -110,6 +114,7 @@ func (s *Socket) LocalAddr() *net.UDPAddr { return s.local }
 func (s *Socket) Counts() Counts {
 	n := s.counters.snapshot()
 	n.Remotes = s.remotes.count()
+	n.Agents = s.agents.count()
 	n.Paths = int(s.attached.Load())
 	n.GSO = s.wire.gso()
 	return n

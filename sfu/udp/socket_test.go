@@ -26,6 +26,8 @@ func listen(t *testing.T, addr string) *Socket {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
+	s.Expect("a", password)
+	s.Expect("x", password)
 	return s
 }
 
@@ -263,8 +265,9 @@ func TestFullQueueDrops(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer detach()
+	s.Media().WriteTo(unhex(t, "01010000"+transaction), net.UDPAddrFromAddrPort(netip.MustParseAddrPort("192.0.2.9:2000")))
 	for range mediaQueue + 7 {
-		inject(unhex(t, check))
+		inject(unhex(t, rtp))
 	}
 	if n := s.Counts().Dropped["media_queue"]; n != 7 {
 		t.Errorf("%d dropped, want 7", n)
@@ -294,6 +297,7 @@ func TestReadErrorsAreSwallowed(t *testing.T) {
 	w.broken.Store(true)
 	s := open(w, local, discard)
 	t.Cleanup(func() { s.Close() })
+	s.Expect("a", password)
 	until(t, "errors", func() bool { return s.Counts().ReadErrors > loudRun })
 	w.broken.Store(false)
 	peer := dial(t, s, "127.0.0.1")
@@ -378,7 +382,8 @@ func TestPathAllocatesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer detach()
-	p, buf, to := unhex(t, check), make([]byte, 1500), net.UDPAddrFromAddrPort(virtual)
+	p, buf, to := unhex(t, rtp), make([]byte, 1500), net.UDPAddrFromAddrPort(virtual)
+	s.Media().WriteTo(unhex(t, "01010000"+transaction), to)
 	if n := testing.AllocsPerRun(1000, func() {
 		inject(p)
 		s.Media().ReadFrom(buf)
