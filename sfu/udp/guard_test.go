@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"strings"
 	"testing"
+	"time"
 
 	"castcode/internal/stunwire"
 )
@@ -135,10 +136,15 @@ func FuzzInspect(f *testing.F) {
 	for _, tc := range datagrams {
 		f.Add(unhex(f, tc.hex))
 	}
+	a := newAgents()
+	a.expect("a", password)
 	f.Fuzz(func(t *testing.T, p []byte) {
 		v := inspect(p)
 		if v.drop != passed {
 			return
+		}
+		if v.kind == KindCheck {
+			a.admit(p, alice, v, time.Unix(1000, 0))
 		}
 		media := p[0] <= 3 && (v.kind == KindCheck || v.kind == KindAnswer) || p[0] >= 20 && p[0] <= 63 && v.kind == KindDTLS ||
 			p[0] >= 128 && (v.kind == KindRTP || v.kind == KindRTCP)
