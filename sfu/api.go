@@ -40,40 +40,45 @@ func settings(mux ice.UDPMux, logs logging.LoggerFactory) (webrtc.SettingEngine,
 	return s, err
 }
 
-// newCasterAPI makes connections that receive: they ask for lost packets (NACK), report per-packet arrival so that
-// the sender's estimate works (transport-wide congestion control) and send receiver reports. Retransmissions come
-// in on their own stream (RFC 4588); pion puts them back into the main one.
-func newCasterAPI(s webrtc.SettingEngine) (*webrtc.API, error) {
+// newCasterAPI makes the connection of one caster, which receives: it asks for lost packets (NACK), reports per-packet
+// arrival so that the sender's estimate works (transport-wide congestion control) and sends receiver reports.
+// Retransmissions come in on their own stream (RFC 4588); pion puts them back into the main one. The caster's own
+// reports go to in.
+func newCasterAPI(s webrtc.SettingEngine, in *reports) (*webrtc.API, error) {
 	m := &webrtc.MediaEngine{}
 	if err := registerCodecs(m); err != nil {
 		return nil, err
 	}
-	for _, uri := range []string{uriDependency, uriCapture} {
-		if err := m.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: uri}, webrtc.RTPCodecTypeVideo); err != nil {
-			return nil, err
+	for uri, kinds := range map[string][]webrtc.RTPCodecType{
+		uriDependency: {webrtc.RTPCodecTypeVideo},
+		uriCapture:    {webrtc.RTPCodecTypeVideo, webrtc.RTPCodecTypeAudio},
+		uriLevel:      {webrtc.RTPCodecTypeAudio},
+	} {
+		for _, kind := range kinds {
+			if err := m.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: uri}, kind); err != nil {
+				return nil, err
+			}
 		}
-	}
-	if err := m.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: uriLevel}, webrtc.RTPCodecTypeAudio); err != nil {
-		return nil, err
 	}
 	r := &interceptor.Registry{}
 	generator, err := nack.NewGeneratorInterceptor()
 	if err != nil {
 		return nil, err
 	}
-	reports, err := report.NewReceiverInterceptor()
+	receiverReports, err := report.NewReceiverInterceptor()
 	if err != nil {
 		return nil, err
 	}
 	r.Add(generator)
-	r.Add(reports)
+	r.Add(reportFactory{receiverReports, in.bind})
 	if err := webrtc.ConfigureTWCCSender(m, r); err != nil {
 		return nil, err
 	}
 	if err := webrtc.ConfigureSimulcastExtensionHeaders(m); err != nil {
 		return nil, err
 	}
-	return webrtc.NewAPI(webrtc.WithMediaEngine(m), webrtc.WithInterceptorRegistry(r), webrtc.WithSettingEngine(s)), nil
+	return webrtc.NewAPI(webrtc.WithMediaEngine(m), webrtc.WithInterceptorRegistry(r),
+		webrtc.WithSettingEngine(in.settingsFor(s))), nil
 }
 
 // registerCodecs lists what can be forwarded. The payload types are only our own preference: pion answers with those

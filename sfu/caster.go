@@ -18,7 +18,8 @@ const gateTick = 100 * time.Millisecond
 // caster is the sending peer of a cast.
 type caster struct {
 	connection
-	slots map[string]Slot // by mid; fixed
+	slots   map[string]Slot // by mid; fixed
+	reports *reports        // fixed
 
 	// guarded by restartMu, which is held for the time of a restart
 	restartMu sync.Mutex
@@ -37,7 +38,12 @@ func newCaster(ctx context.Context, e *Engine, id string, on *cast, offer string
 	for _, m := range ms {
 		c.slots[m.mid] = m.slot
 	}
-	if err := c.init(e, id, on, e.casterAPI, c); err != nil {
+	c.reports = &reports{caster: c, said: map[uint32]said{}}
+	api, err := newCasterAPI(e.settings, c.reports)
+	if err != nil {
+		return nil, "", err
+	}
+	if err := c.init(e, id, on, api, c); err != nil {
 		return nil, "", err
 	}
 	c.pc.OnTrack(c.onTrack)
@@ -68,6 +74,7 @@ func (c *caster) runLayer(l *layer) {
 	c.layersMu.Lock()
 	c.layers = append(c.layers, l)
 	c.layersMu.Unlock()
+	c.reports.adopt(l)
 	l.run()
 	c.layersMu.Lock()
 	c.layers = slices.DeleteFunc(c.layers, func(other *layer) bool { return other == l })

@@ -10,8 +10,10 @@
 //  1. caster.go: a caster's PeerConnection (pion) receives, repairs (NACK) and decrypts. Each incoming stream becomes
 //     a layer.
 //  2. layer.go: the read loop of one layer, a goroutine that lives as long as the stream. It parses the packet once,
-//     puts it into the ring, evens out the sizes of a frame's packets and wakes the shards that follow, at
-//     the end of a frame.
+//     puts it into the ring, evens out the sizes of a frame's packets and wakes the shards that follow, at the end of a
+//     frame.
+//     timing.go: the caster's sender reports put its streams on the engine's clock, with one offset for all of them, so
+//     that sound and picture keep their relation. Viewers' reports say when what was sent last was captured.
 //  3. track.go: one slot of a cast ("screen", "camera", "audio"). The slot is stable: viewers hang on to it while
 //     casters and their logs come and go.
 //  4. shard.go: one goroutine per processor. It takes what changed and goes through its viewers one after the other.

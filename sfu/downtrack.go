@@ -41,10 +41,10 @@ type downTrack struct {
 	repair   forward.Repair
 	tail     forward.Tail
 
-	lastTS uint32 // outgoing
-	lastAt int64  // its arrival
-	sent   bool
-	ext    transport.Extensions
+	lastTS   uint32  // newest outgoing timestamp
+	lastIn   uint32  // the one that it came with
+	lastFrom *stream // in which; nil: nothing was sent
+	ext      transport.Extensions
 }
 
 func newDownTrack(v *viewer, t *track, out *transport.Track) *downTrack {
@@ -197,8 +197,11 @@ func (d *downTrack) send(now int64) int {
 	if p.Keyframe {
 		d.wanting = false
 	}
-	if !d.sent || int32(n.TS-d.lastTS) >= 0 {
-		d.lastTS, d.lastAt, d.sent = n.TS, p.Arrival, true
+	if d.lastFrom == nil || int32(n.TS-d.lastTS) >= 0 {
+		if d.lastFrom != d.stream {
+			d.viewer.tellTime = true
+		}
+		d.lastTS, d.lastIn, d.lastFrom = n.TS, uint32(p.TS), d.stream
 	}
 	size := d.seal(transport.First, p, n, now)
 	d.repair.Media(size)
@@ -319,8 +322,13 @@ func (d *downTrack) blank(now int64) {
 	}
 }
 
-// timestamp is what the stream's timestamp is now; ok is false before the first packet.
+// timestamp is what the stream's timestamp is for what is captured now, by the caster's own reports where they have
+// come; ok is false before the first packet.
 func (d *downTrack) timestamp(now int64) (ts uint32, ok bool) {
-	elapsed := (now - d.lastAt) / 1000 * int64(d.clock) / 1_000_000
-	return d.lastTS + uint32(elapsed), d.sent
+	if d.lastFrom == nil {
+		return 0, false
+	}
+	t := d.lastFrom.layer.timing.Load() // set before the layer's first packet
+	elapsed := (now - t.Captured(d.lastIn)) / 1000 * int64(d.clock) / 1_000_000
+	return d.lastTS + uint32(elapsed), true
 }

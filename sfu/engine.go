@@ -45,7 +45,8 @@ type Config struct {
 type Engine struct {
 	// fixed
 	begun        time.Time
-	casterAPI    *webrtc.API
+	settings     webrtc.SettingEngine // of casters' connections
+	clock        transport.Clock      // wall-clock time as viewers are told it
 	transport    *transport.Server
 	shards       []*shard
 	socket       *udp.Socket
@@ -104,16 +105,13 @@ func New(cfg Config) (*Engine, error) {
 		byID:         map[string]*cast{},
 		peers:        map[string]peer{},
 	}
-	s, err := settings(e.mux, cfg.Pion)
-	if err != nil {
-		return nil, err
-	}
-	if e.casterAPI, err = newCasterAPI(s); err != nil {
+	e.clock = transport.NewClock(e.begun, 0)
+	if e.settings, err = settings(e.mux, cfg.Pion); err != nil {
 		return nil, err
 	}
 	e.transport, err = transport.NewServer(transport.Config{
 		Candidates: candidates(cfg.Addresses), Send: handshakes{cfg.Socket}, Refused: cfg.Socket.Refused,
-		Clock: transport.NewClock(e.begun, 0), Logs: cfg.Pion,
+		Clock: e.clock, Logs: cfg.Pion,
 	})
 	if err != nil {
 		return nil, err

@@ -44,6 +44,8 @@ type layer struct {
 	packets atomic.Uint64
 	bytes   atomic.Uint64
 	asked   atomic.Uint64 // keyframe requests sent to the caster
+	timing  atomic.Pointer[forward.Timing]
+	newest  atomic.Pointer[packet.Packet] // by arrival
 
 	// guarded by mu
 	mu   sync.Mutex
@@ -121,12 +123,17 @@ func (l *layer) take(p *rtp.Packet, now int64) {
 	in := packet.Incoming{
 		Seq: p.SequenceNumber, TS: p.Timestamp, Marker: p.Marker, Payload: p.Payload, Arrival: now,
 	}
+	l.guess(in.TS, now)
+	if t := l.timing.Load(); t.Reported {
+		in.Captured = t.Captured(in.TS)
+	}
 	l.extensions(&p.Header, &in)
 	parsed, ok := l.parser.Parse(&in)
 	if !ok {
 		l.track.drops.add(DropMalformed)
 		return
 	}
+	l.newest.Store(parsed)
 	switch placed := l.stream.ring.Put(parsed); placed {
 	case packet.Appended:
 		l.keyframe(parsed)
@@ -160,8 +167,9 @@ func (l *layer) extensions(h *rtp.Header, in *packet.Incoming) {
 		in.Descriptor = h.GetExtension(l.ids.dependency)
 	}
 	if l.ids.capture != 0 {
-		if b := h.GetExtension(l.ids.capture); len(b) >= 8 {
-			in.AbsCapture = binary.BigEndian.Uint64(b)
+		b, clock := h.GetExtension(l.ids.capture), l.caster.reports.clock.Load()
+		if len(b) >= 8 && clock != nil { // viewers know our clock, not the caster's
+			in.AbsCapture = uint64(l.caster.engine.clock.NTP(clock.At(binary.BigEndian.Uint64(b))))
 		}
 	}
 	if l.ids.level != 0 {

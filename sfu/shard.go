@@ -179,7 +179,11 @@ func (s *shard) pass(now int64) time.Duration {
 	next := int64(0)
 	for _, v := range s.ready {
 		v.ready = false
-		if at := v.advance(now); at > 0 {
+		at := v.advance(now)
+		if v.tellTime {
+			v.report(now)
+		}
+		if at > 0 {
 			v.waiting = true
 			s.paced = append(s.paced, v)
 			if next == 0 || at < next {

@@ -31,6 +31,7 @@ type viewer struct {
 	gone      bool // closed
 	ready     bool // in the shard's list
 	waiting   bool // for its pacer
+	tellTime  bool // a track has another source: a sender report is due
 	since     int64
 	roundTrip time.Duration
 	pacer     forward.Pacer
@@ -220,6 +221,7 @@ func (v *viewer) report(now int64) {
 	if !v.up || v.gone {
 		return
 	}
+	v.tellTime = false
 	v.marks = v.marks[:0]
 	for _, d := range v.downs {
 		if ts, ok := d.timestamp(now); ok {

@@ -209,6 +209,64 @@ func TestRewriterUsesCaptureTimes(t *testing.T) {
 	}
 }
 
+// After a restart the sound's first report comes seconds later than the picture's. Until then arrival stands in;
+// afterwards both are where their capture times have them, and no timestamp has gone backwards.
+func TestSoundAndPictureKeepTheirRelationOverARestart(t *testing.T) {
+	for _, start := range starts {
+		for _, late := range []int64{-30, 0, 30, 90} { // ms by which the first packet was slower than usual
+			for _, clock := range []uint32{90000, 48000} {
+				r := NewRewriter(clock)
+				kind, step := codec.VP8, int64(33)
+				if clock == 48000 {
+					kind, step = codec.Opus, 20
+				}
+				tick := func(ms int64) uint64 { return uint64(ms * int64(clock) / 1000) }
+				packetAt := func(source uint32, i int64, captured, delay int64) *packet.Packet {
+					p := &packet.Packet{
+						Source: source, Codec: kind, Seq: 1<<20 + uint64(start) + uint64(i), Marker: true,
+						TS: 1<<32 + uint64(source)<<20 + tick(captured), Arrival: (captured + 20 + delay) * ms,
+					}
+					p.FrameStart, p.FrameEnd = true, true
+					return p
+				}
+				var first, last Numbers
+				var begun int64
+				send := func(p *packet.Packet, captured int64, known bool) {
+					if known {
+						p.Captured = captured * ms
+					}
+					n, why := r.Next(p, noLayer)
+					if why != Forward || begun != 0 && int32(n.TS-last.TS) <= 0 {
+						t.Fatalf("start %d: %v, timestamp %d after %d", start, why, n.TS, last.TS)
+					}
+					if begun == 0 {
+						first, begun = n, captured
+					}
+					last = n
+				}
+				at := int64(1000)
+				for i := range int64(10) {
+					at += step
+					send(packetAt(1, i, at, 0), at, true)
+				}
+				at += 3000
+				for i := range int64(100) {
+					at += step
+					delay := int64(0)
+					if i == 0 {
+						delay = late
+					}
+					send(packetAt(2, i, at, delay), at, i >= 40)
+				}
+				off := int64(int32(last.TS-first.TS)) - int64(tick(at-begun))
+				if most := int64(clock) / 50; off > most || off < -most {
+					t.Errorf("start %d, clock %d, first packet %d ms late: off by %d ticks", start, clock, late, off)
+				}
+			}
+		}
+	}
+}
+
 func TestRollFollowsTheWrap(t *testing.T) {
 	for _, start := range starts {
 		r := NewRewriter(90000)

@@ -52,7 +52,9 @@ type Rewriter struct {
 	picture, frame    uint16 // outgoing, as the next two
 	tl0, keyIndex     uint8
 
-	// for Rewrite
+	// what capture times must be continued from, since a source began without one; anchorAt 0: nothing
+	anchorTS uint64
+	anchorAt int64
 }
 
 // NewRewriter returns a Rewriter for a stream of clock ticks a second: 90,000 for video, 48,000 for Opus.
@@ -60,7 +62,9 @@ func NewRewriter(clock uint32) Rewriter { return Rewriter{clock: clock} }
 
 // Next gives the numbers of p, which is the next packet at the viewer's cursor that is not kept back. A packet of
 // another source than the one before continues where that stopped; its timestamp is later by the time that passed
-// between the two, by their capture times where both are known. top is the highest spatial layer that the viewer gets
+// between the two, by their capture times where both are known. Where they are not, arrival stands in, and the
+// timestamps are put right once the source's capture times are known: so sound and picture, each with a Rewriter of
+// its own, keep their relation over a caster's restart. top is the highest spatial layer that the viewer gets
 // (Verdict.Top). why is other than Forward only for a packet behind the cursor.
 func (r *Rewriter) Next(p *packet.Packet, top uint8) (n Numbers, why Drop) {
 	cur := r.history.newest()
@@ -92,11 +96,7 @@ func (r *Rewriter) begin(p *packet.Packet, top uint8) {
 
 // replace continues with another source.
 func (r *Rewriter) replace(p *packet.Packet, top uint8) {
-	passed := p.Arrival - r.arrival
-	if p.Captured != 0 && r.captured != 0 {
-		passed = p.Captured - r.captured
-	}
-	r.source, r.delta = p.Source, r.ts+r.ticks(passed)-p.TS
+	r.source, r.delta = p.Source, r.follows(p)-p.TS
 	r.shift = codec.Shift{
 		Picture: r.picture + 1 - p.Picture, Frame: r.frame + 1 - p.DescriptorFrame,
 		TL0: r.tl0 + 1 - p.TL0, KeyIndex: r.keyIndex + 1 - p.KeyIndex,
@@ -106,6 +106,44 @@ func (r *Rewriter) replace(p *packet.Packet, top uint8) {
 		source: p.Source, top: top, shift: r.shift, first: p.Seq, last: p.Seq, seq: out - p.Seq, ts: r.delta,
 	})
 	r.history.advance(out)
+}
+
+// follows is the outgoing timestamp of p, the first packet of its source.
+func (r *Rewriter) follows(p *packet.Packet) uint64 {
+	switch {
+	case r.captured != 0 && p.Captured != 0:
+		r.anchorAt = 0
+		return r.ts + r.ticks(p.Captured-r.captured)
+	case r.captured != 0:
+		r.anchorTS, r.anchorAt = r.ts, r.captured
+	case r.anchorAt != 0 && p.Captured != 0:
+		ts := r.anchorTS + r.ticks(p.Captured-r.anchorAt)
+		r.anchorAt = 0
+		return max(ts, r.ts+1)
+	}
+	return r.ts + r.ticks(p.Arrival-r.arrival)
+}
+
+// align moves the timestamps of a source that began without capture times to where these have them, at the beginning
+// of a frame and never backwards. A jump of sound is heard, so there a small error stays.
+func (r *Rewriter) align(p *packet.Packet) {
+	ts := p.TS + r.delta
+	if r.anchorAt == 0 || p.Captured == 0 || !p.FrameStart || p.Seq != r.passed+1 || ts <= r.ts {
+		return
+	}
+	off := int64(r.anchorTS + r.ticks(p.Captured-r.anchorAt) - ts)
+	tolerated := int64(r.clock) / 50 // 20 ms
+	if p.Codec.Video() {
+		tolerated = int64(r.clock) / 500
+	}
+	if off <= tolerated && off >= -tolerated {
+		r.anchorAt = 0
+		return
+	}
+	if least := int64(r.ts + 1 - ts); off < least {
+		off = least // the rest with the next frame
+	}
+	r.delta += uint64(off)
 }
 
 // ticks is the time d in the stream's clock, at least one tick so that no two frames share a timestamp, at most an
@@ -118,6 +156,7 @@ func (r *Rewriter) ticks(d int64) uint64 {
 
 // proceed takes the next packet of the present source. What is missing before it keeps its place.
 func (r *Rewriter) proceed(p *packet.Packet, top uint8) {
+	r.align(p)
 	from := r.passed + 1
 	gap := p.Seq - from
 	if r.jump || gap >= Window || p.Keyframe && gap > gapLimit || r.skipping && p.TS == r.skipTS {
@@ -130,7 +169,8 @@ func (r *Rewriter) proceed(p *packet.Packet, top uint8) {
 func (r *Rewriter) cover(from, to uint64, top uint8) {
 	cur := r.history.newest()
 	out := r.history.out + to - from + 1
-	if cur.source == r.source && cur.last+1 == from && cur.shift == r.shift && cur.top == top {
+	if cur.source == r.source && cur.last+1 == from && cur.shift == r.shift && cur.ts == r.delta &&
+		cur.top == top {
 		cur.last = to
 	} else {
 		r.history.push(run{

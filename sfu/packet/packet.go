@@ -34,7 +34,8 @@ type Packet struct {
 	// Captured is when its content was captured, in nanoseconds of the engine's clock, as the source's sender reports
 	// tell it; 0 while there was none.
 	Captured int64
-	// AbsCapture is the abs-capture-time extension: NTP time in UQ32.32; 0 when absent.
+	// AbsCapture is the abs-capture-time extension, put on the clock that viewers are told: NTP time in UQ32.32; 0 when
+	// absent.
 	AbsCapture uint64
 	Payload    []byte // without padding; that of video has room for some
 	Descriptor []byte // the dependency descriptor as it came; nil when absent
@@ -68,7 +69,7 @@ type Incoming struct {
 	Marker     bool
 	Payload    []byte
 	Descriptor []byte // dependency descriptor extension; nil when absent
-	AbsCapture uint64 // abs-capture-time extension; 0 when absent
+	AbsCapture uint64 // abs-capture-time extension on the viewers' clock; 0 when absent
 	Level      uint8  // RFC 6464; only with HasLevel
 	HasLevel   bool
 	Arrival    int64 // nanoseconds of the engine's clock

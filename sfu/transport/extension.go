@@ -60,7 +60,7 @@ type Extensions struct {
 	TransportSeq uint16
 	// PlayoutDelay comes from the function of that name; 0 for none.
 	PlayoutDelay uint32
-	// CaptureTime is the capture time as the caster's extension had it, in NTP format; 0 for none.
+	// CaptureTime is when the content was captured, on the clock of the sender reports; 0 for none.
 	CaptureTime NTP
 	// AudioLevel is the byte of RFC 6464 §3, which the caster sent; HasLevel says that there is one.
 	AudioLevel uint8
