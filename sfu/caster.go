@@ -66,7 +66,7 @@ func (c *caster) onTrack(remote *webrtc.TrackRemote, receiver *webrtc.RTPReceive
 	c.start(func() { c.runLayer(l) })
 }
 
-// runLayer makes l the source of its slot for as long as its stream lives.
+// runLayer makes l a layer of its slot for as long as its stream lives.
 func (c *caster) runLayer(l *layer) {
 	if !c.engine.casts(c) {
 		return // somebody took the cast over in the meantime
@@ -79,15 +79,16 @@ func (c *caster) runLayer(l *layer) {
 	c.layersMu.Lock()
 	c.layers = slices.DeleteFunc(c.layers, func(other *layer) bool { return other == l })
 	c.layersMu.Unlock()
-	if l.track.unsetSource(l) {
+	if l.track.leave(l) {
 		c.engine.castChanged(c.cast)
 	}
 }
 
-// loop repeats keyframe requests until the connection is closed.
+// loop repeats keyframe requests and measures the layers until the connection is closed.
 func (c *caster) loop() {
 	tick := time.NewTicker(gateTick)
 	defer tick.Stop()
+	measured := time.Time{}
 	for {
 		select {
 		case <-c.done:
@@ -95,6 +96,13 @@ func (c *caster) loop() {
 		case now := <-tick.C:
 			for _, l := range c.snapshot() {
 				l.due(now)
+			}
+			if now.Sub(measured) < measureEvery-gateTick/2 {
+				continue
+			}
+			measured = now
+			for _, t := range c.cast.tracks {
+				t.measure(c, c.engine.now())
 			}
 		}
 	}

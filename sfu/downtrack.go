@@ -26,7 +26,12 @@ type downTrack struct {
 	clock  uint32
 
 	stream   *stream // whose log the cursor is in; nil: none yet
-	previous *stream // before it, for NACK
+	target   *stream // that the viewer shall get; another than stream until a keyframe of it has come
+	previous *stream // before stream, for NACK
+	seen     uint64  // the keyframe of target that was looked at last
+	version  uint64  // of the menu that target was chosen from
+	temporal uint8   // highest temporal layer that it shall get
+	climb    forward.Climb
 	format   *transport.Format
 	from     int64  // nothing is sent before
 	cursor   uint64 // next number to look at; 0: not begun in this log
@@ -41,6 +46,8 @@ type downTrack struct {
 	repair   forward.Repair
 	tail     forward.Tail
 
+	lastAt   int64   // when the newest packet that was sent had come
+	counted  uint32  // bytes sent that the estimate knows of
 	lastTS   uint32  // newest outgoing timestamp
 	lastIn   uint32  // the one that it came with
 	lastFrom *stream // in which; nil: nothing was sent
@@ -64,16 +71,22 @@ func (d *downTrack) begins(at int64) {
 
 // next is the packet that is to be sent next; nil when there is none. It stays the same until send.
 func (d *downTrack) next(now int64) *packet.Packet {
-	s := d.track.source.Load()
-	if s == nil || now < d.from {
+	m := d.track.menu.Load()
+	if m == nil || now < d.from {
 		return nil
 	}
-	if s != d.stream {
-		d.follow(s)
+	if m.version != d.version || d.target == nil {
+		if d.viewer.choose(now); d.target == nil {
+			return nil // the caster has just left
+		}
 	}
-	if d.held != nil || d.format == nil {
+	if d.target != d.stream && !d.stays(m) {
+		d.follow(d.target)
+	}
+	if d.held != nil || d.format == nil || d.target != d.stream && d.turn(now) {
 		return d.held
 	}
+	s := d.stream
 	newest := s.ring.Newest()
 	if newest == 0 || d.cursor == 0 && !d.enter(newest, now) {
 		return nil
@@ -95,7 +108,7 @@ func (d *downTrack) next(now int64) *packet.Packet {
 		case forward.Unfinished:
 			return nil
 		case forward.AwaitKeyframe:
-			d.want()
+			d.want(s)
 		}
 		d.rewriter.Skip(p)
 		d.track.drops.add(DropReason(v.Drop))
@@ -107,11 +120,10 @@ func (d *downTrack) next(now int64) *packet.Packet {
 // follow turns to another log: another caster, or another encoder.
 func (d *downTrack) follow(s *stream) {
 	if d.stream != nil {
-		d.previous = d.stream
 		d.start = forward.NewStart(forward.DefaultStart, 0)
 	}
-	d.stream, d.cursor, d.held, d.wanting = s, 0, nil, false
-	d.selector.SetTarget(forward.Layer{Source: s.id, Spatial: 7, Temporal: 7})
+	d.enterLog(s)
+	d.cursor, d.held, d.wanting = 0, nil, false
 	f, ok := d.out.Format(s.codec.MimeType, s.codec.SDPFmtpLine)
 	if !ok {
 		d.format = nil
@@ -134,7 +146,7 @@ func (d *downTrack) enter(newest uint64, now int64) bool {
 		d.viewer.pacer.Start(plan.Bytes, now)
 	case forward.StartAsk:
 		d.cursor = newest + 1
-		d.want()
+		d.want(d.stream)
 	default:
 		return false
 	}
@@ -156,18 +168,20 @@ func (d *downTrack) catchUp(newest uint64) {
 	case forward.LagJump:
 		d.rewriter.Jump()
 		d.selector.Restart()
+		d.aim(d.stream, d.temporal) // it starts anew here; the next choice may be another
 		d.cursor = to
 		d.track.drops.add(DropLag)
 	case forward.LagWants:
-		d.want()
+		d.viewer.lag(d.viewer.engine.now())
+		d.want(d.stream)
 	}
 }
 
-// want asks for a keyframe, once until one was sent.
-func (d *downTrack) want() {
+// want asks for a keyframe of s, once until one was sent.
+func (d *downTrack) want(s *stream) {
 	if !d.wanting {
 		d.wanting = true
-		d.stream.layer.wantKeyframe(time.Now())
+		s.layer.wantKeyframe(time.Now())
 	}
 }
 
@@ -201,7 +215,7 @@ func (d *downTrack) send(now int64) int {
 		if d.lastFrom != d.stream {
 			d.viewer.tellTime = true
 		}
-		d.lastTS, d.lastIn, d.lastFrom = n.TS, uint32(p.TS), d.stream
+		d.lastTS, d.lastIn, d.lastFrom, d.lastAt = n.TS, uint32(p.TS), d.stream, p.Arrival
 	}
 	size := d.seal(transport.First, p, n, now)
 	d.repair.Media(size)
@@ -261,7 +275,10 @@ func (d *downTrack) write(h transport.RTPHeader, payload transport.Payload) int 
 
 // late sends a packet whose place the cursor has passed.
 func (d *downTrack) late(s *stream, p *packet.Packet, now int64) {
-	if s != d.stream || !d.viewer.up || d.viewer.gone || d.format == nil || d.cursor == 0 || p.Seq >= d.cursor {
+	if !d.viewer.up || d.viewer.gone || d.format == nil || d.logOf(s.id) == nil {
+		return
+	}
+	if s == d.stream && (d.cursor == 0 || p.Seq >= d.cursor) {
 		return // the cursor is still to come there
 	}
 	n, why := d.rewriter.Late(p)

@@ -46,6 +46,7 @@ type layer struct {
 	asked   atomic.Uint64 // keyframe requests sent to the caster
 	timing  atomic.Pointer[forward.Timing]
 	newest  atomic.Pointer[packet.Packet] // by arrival
+	current atomic.Pointer[stream]        // as stream, for everybody
 
 	// guarded by mu
 	mu   sync.Mutex
@@ -81,7 +82,7 @@ func newLayer(c *caster, t *track, remote *webrtc.TrackRemote, receiver *webrtc.
 	return l
 }
 
-// begin starts a log for the codec that the caster sends now, and makes it the source of the slot.
+// begin starts a log for the codec that the caster sends now, and makes it one of the slot's layers.
 func (l *layer) begin() {
 	c := l.remote.Codec()
 	s := &stream{id: l.caster.engine.nextStream(), layer: l, codec: c, kind: codec.KindOf(c.MimeType)}
@@ -90,9 +91,12 @@ func (l *layer) begin() {
 		slots = packet.AudioSlots
 	}
 	s.ring = packet.NewRing(slots)
+	s.followers = make([]atomic.Int32, len(l.track.follows))
 	l.stream, l.parser, l.keyTS = s, packet.NewParser(s.id, s.kind), 0
-	l.track.setSource(s)
-	l.caster.engine.castChanged(l.caster.cast)
+	l.current.Store(s)
+	if l.track.enter(s) {
+		l.caster.engine.castChanged(l.caster.cast)
+	}
 }
 
 // run reads the stream until it ends. It is the layer's goroutine.
@@ -134,6 +138,7 @@ func (l *layer) take(p *rtp.Packet, now int64) {
 		return
 	}
 	l.newest.Store(parsed)
+	l.stream.meter.count(parsed)
 	switch placed := l.stream.ring.Put(parsed); placed {
 	case packet.Appended:
 		l.keyframe(parsed)
@@ -158,7 +163,7 @@ func (l *layer) wake(p *packet.Packet, now int64) {
 	if urgent {
 		l.unwoken = 0
 	}
-	l.track.wake(urgent)
+	l.track.wake(l.stream, urgent)
 }
 
 // extensions reads those of the header that are passed on.
@@ -212,8 +217,26 @@ func (l *layer) wantKeyframe(now time.Time) {
 	}
 }
 
-// due repeats a request that was not answered, or sends one that had to wait for the gap.
+// followed says whether a viewer gets the layer or wants to.
+func (l *layer) followed() bool {
+	s := l.current.Load()
+	if s == nil {
+		return false
+	}
+	for i := range s.followers {
+		if s.followers[i].Load() > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// due repeats a request that was not answered, or sends one that had to wait for the gap. For a layer that nobody
+// follows nothing is asked: whoever comes asks then.
 func (l *layer) due(now time.Time) {
+	if !l.followed() {
+		return
+	}
 	l.mu.Lock()
 	ask := l.gate.Due(now)
 	l.mu.Unlock()

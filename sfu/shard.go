@@ -74,6 +74,9 @@ type shard struct {
 	scratch []byte
 	spare   []message
 	follows []*follow
+	wishes  []forward.Wish // of one viewer, while it chooses
+	choices []forward.Choice
+	menus   []*menu
 }
 
 // buffers are for datagrams on their way to a shard.
@@ -252,6 +255,7 @@ func (s *shard) remove(v *viewer) {
 	s.paced = slices.DeleteFunc(s.paced, func(other *viewer) bool { return other == v })
 	s.ready = slices.DeleteFunc(s.ready, func(other *viewer) bool { return other == v })
 	for _, d := range v.downs {
+		d.detach()
 		f := d.follows()
 		f.downs = slices.DeleteFunc(f.downs, func(other *downTrack) bool { return other == d })
 		f.followers.Store(int32(len(f.downs)))
@@ -277,6 +281,7 @@ func (s *shard) tick(now int64) {
 			s.events = v.session.Tick(s.events[:0], now)
 			v.handle(s.events, now)
 			v.report(now)
+			v.reckon(now)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"castcode/sfu/estimate"
 	"castcode/sfu/forward"
 	"castcode/sfu/transport"
 )
@@ -31,7 +32,10 @@ type viewer struct {
 	gone      bool // closed
 	ready     bool // in the shard's list
 	waiting   bool // for its pacer
-	tellTime  bool // a track has another source: a sender report is due
+	estimate  estimate.Reports
+	rate      int    // bit/s that the pacer was told
+	bytes     uint64 // sent
+	tellTime  bool   // a track has another source: a sender report is due
 	since     int64
 	roundTrip time.Duration
 	pacer     forward.Pacer
@@ -127,16 +131,29 @@ func (v *viewer) handle(events []transport.Event, now int64) {
 			if d := v.down(e.Track); d != nil {
 				d.asked(now)
 			}
+		case transport.EventBitrate:
+			v.estimate.Bitrate(e.Bitrate, now)
+			v.limit(now)
 		case transport.EventReport:
-			if e.Report.RoundTrip > 0 {
-				v.roundTrip = e.Report.RoundTrip
-			}
+			v.reported(e, now)
 			if d := v.down(e.Track); d != nil && !e.Resend && e.Report.FractionLost == 0 &&
 				uint16(e.Report.Highest) == uint16(d.rewriter.Newest()) {
 				d.tail.Acknowledged()
 			}
 		}
 	}
+}
+
+// reported takes what a receiver report says of the path.
+func (v *viewer) reported(e *transport.Event, now int64) {
+	if e.Report.RoundTrip > 0 {
+		v.roundTrip = e.Report.RoundTrip
+		v.estimate.RoundTrip(v.roundTrip, now)
+	}
+	if d := v.down(e.Track); d != nil && !e.Resend && d.track.slot != Audio {
+		v.estimate.Loss(e.Report.FractionLost, now)
+	}
+	v.limit(now)
 }
 
 func (v *viewer) down(t *transport.Track) *downTrack {

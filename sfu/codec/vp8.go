@@ -60,3 +60,37 @@ func (i *Traits) readPictureID(p []byte, n int) (next int, ok bool) {
 	i.PictureBits, i.PictureID = 15, i.PictureID<<8|uint16(p[n+1])
 	return n + 2, true
 }
+
+// vp8Size reads the size from a key frame's header (RFC 6386 §9.1), which begins a frame's first packet.
+func vp8Size(p []byte) (width, height int) {
+	info, ok := inspectVP8(p)
+	if !ok || !info.Keyframe {
+		return 0, 0
+	}
+	n := vp8Header(p)
+	if len(p) < n+10 || p[n+3] != 0x9d || p[n+4] != 0x01 || p[n+5] != 0x2a {
+		return 0, 0
+	}
+	return int(p[n+7]&0x3f)<<8 | int(p[n+6]), int(p[n+9]&0x3f)<<8 | int(p[n+8])
+}
+
+// vp8Header is the length of the payload descriptor of p, which inspectVP8 has found valid.
+func vp8Header(p []byte) int {
+	if p[0]&0x80 == 0 {
+		return 1
+	}
+	flags, n := p[1], 2
+	if flags&0x80 != 0 {
+		n++
+		if p[2]&0x80 != 0 {
+			n++
+		}
+	}
+	if flags&0x40 != 0 {
+		n++
+	}
+	if flags&0x30 != 0 {
+		n++
+	}
+	return n
+}

@@ -1,0 +1,172 @@
+// Package estimate guesses what the path to one viewer carries, from what the viewer reports anyway: loss and round
+// trip of its receiver reports, and the estimate that browsers send unasked (REMB). Feedback about each packet would
+// say more and costs several times as much upkeep, so it is not asked for. Everything is pure: the time is passed in.
+package estimate
+
+import "time"
+
+// Estimator guesses what a path carries. One goroutine at a time uses it; times are nanoseconds of the engine's clock.
+type Estimator interface {
+	// Sent says how many bytes left in all, about once a second.
+	Sent(bytes uint64, now int64)
+	// Loss says which part of the packets, of 256, a receiver report says were lost since the one before (RFC 3550
+	// §6.4.1).
+	Loss(fraction uint8, now int64)
+	// RoundTrip says what a report tells of the round trip.
+	RoundTrip(d time.Duration, now int64)
+	// Bitrate is the receiver's own estimate in bit/s.
+	Bitrate(bitsPerSecond uint64, now int64)
+	// Lag says that the path did not even take what was sent.
+	Lag(now int64)
+	// Rate is the estimate in bit/s; 0 while it is not known, which is until the path has shown a limit.
+	Rate() int
+}
+
+const (
+	lossHigh = 26 // of 256: 10 %, from there on the path is overloaded
+	lossLow  = 5  // of 256: 2 %, below it there may be room
+
+	settling   = int64(3 * time.Second)        // a start by replay fills queues: what is said in that time does not count
+	cutGap     = int64(500 * time.Millisecond) // between two cuts for one reason: the report must show the one before
+	quiet      = int64(2 * time.Second)        // without trouble before the estimate grows
+	steady     = int64(2 * time.Minute)        // without trouble before old trouble is forgotten
+	persistent = int64(500 * time.Millisecond) // how long a receiver must say that it gets too much
+	forgetTrip = int64(time.Minute)            // how long the shortest round trip counts
+
+	lowest  = 50_000      // bit/s
+	highest = 100_000_000 // bit/s; beyond it nothing is limited
+
+	grow     = 80 // per mille and second
+	growNear = 20 // the same where there was trouble before, halved each time down to the least
+	growMin  = 5
+)
+
+// Reports is the Estimator from receiver reports and REMB. The zero value knows nothing.
+type Reports struct {
+	rate int
+
+	begun, at int64 // of Sent
+	bytes     uint64
+	sent      int // bit/s that left
+
+	trouble int64 // when the newest was; 0: none
+	ceiling int   // the rate that it left
+	near    int   // growth near the ceiling, per mille; 0: growNear
+
+	trip     time.Duration // shortest of late
+	tripAt   int64
+	slow     int // reports in a row with a long round trip
+	remb     int
+	rembLow  int64 // since when REMB is below what is sent; 0: it is not
+	lastLoss uint8
+}
+
+var _ Estimator = (*Reports)(nil)
+
+// Rate is the estimate in bit/s; 0 while it is not known.
+func (r *Reports) Rate() int { return r.rate }
+
+// Sent notes what left and lets the estimate grow.
+func (r *Reports) Sent(bytes uint64, now int64) {
+	if r.begun == 0 {
+		r.begun, r.at, r.bytes = now, now, bytes
+		return
+	}
+	elapsed := now - r.at
+	if elapsed < int64(100*time.Millisecond) {
+		return
+	}
+	now8 := int64(bytes-r.bytes) * 8
+	rate := int(min(now8*1000/(elapsed/1_000_000), highest))
+	if r.sent == 0 {
+		r.sent = rate
+	}
+	r.sent, r.at, r.bytes = (r.sent+rate)/2, now, bytes
+	r.growBy(elapsed, now)
+}
+
+// growBy lets the estimate grow after a time without trouble, slowly where there was trouble before.
+func (r *Reports) growBy(elapsed, now int64) {
+	if r.rate == 0 || now-r.trouble < quiet || r.lastLoss > lossLow || r.slow > 0 {
+		return
+	}
+	if r.remb != 0 && r.remb < r.sent {
+		return // the receiver sees no room
+	}
+	if now-r.trouble > steady {
+		r.near = 0
+	}
+	speed := grow
+	if r.rate > r.ceiling*9/10 {
+		if speed = r.near; speed == 0 {
+			speed = growNear
+		}
+	}
+	r.rate += int(int64(r.rate) * int64(speed) / 1000 * min(elapsed, int64(2*time.Second)) / int64(time.Second))
+	r.rate = min(r.rate, highest)
+}
+
+// Loss cuts the estimate when the path loses much.
+func (r *Reports) Loss(fraction uint8, now int64) {
+	r.lastLoss = fraction
+	if fraction >= lossHigh {
+		passes := int(int64(r.sent) * int64(256-int(fraction)) / 256)
+		r.cut(passes*95/100, now)
+	}
+}
+
+// RoundTrip cuts the estimate when queues on the way stay long.
+func (r *Reports) RoundTrip(d time.Duration, now int64) {
+	if r.trip == 0 || d < r.trip || now-r.tripAt > forgetTrip {
+		r.trip, r.tripAt = d, now
+	}
+	if d < r.trip*5/2 || d < r.trip+150*time.Millisecond {
+		r.slow = 0
+		return
+	}
+	if r.slow++; r.slow >= 3 {
+		r.slow = 1
+		r.cut(r.sent*85/100, now)
+	}
+}
+
+// Bitrate believes a receiver that goes on saying that it gets too much. What it says beyond what is sent tells
+// nothing: its estimate cannot see more than comes.
+func (r *Reports) Bitrate(bitsPerSecond uint64, now int64) {
+	r.remb = int(min(bitsPerSecond, highest))
+	if r.remb >= r.sent*9/10 {
+		r.rembLow = 0
+		return
+	}
+	if r.rembLow == 0 {
+		r.rembLow = now
+	} else if now-r.rembLow >= persistent {
+		r.cut(r.remb, now)
+	}
+}
+
+// Lag cuts the estimate to what can have passed.
+func (r *Reports) Lag(now int64) { r.cut(r.sent*70/100, now) }
+
+// cut lowers the estimate.
+func (r *Reports) cut(to int, now int64) {
+	if r.begun == 0 || now-r.begun < settling || r.sent == 0 || r.trouble != 0 && now-r.trouble < cutGap {
+		return
+	}
+	to = max(to, lowest)
+	if r.rate != 0 && to >= r.rate {
+		r.trouble = now
+		return
+	}
+	if r.trouble != 0 && now-r.trouble < steady && now-r.trouble > quiet {
+		r.near = max(orDefault(r.near, growNear)/2, growMin) // it grew into trouble again
+	}
+	r.rate, r.ceiling, r.trouble, r.rembLow = to, to, now, 0
+}
+
+func orDefault(v, standard int) int {
+	if v == 0 {
+		return standard
+	}
+	return v
+}
