@@ -132,10 +132,13 @@ func (l *layer) take(p *rtp.Packet, now int64) {
 		in.Captured = t.Captured(in.TS)
 	}
 	l.extensions(&p.Header, &in)
-	parsed, ok := l.parser.Parse(&in)
+	parsed, before, ok := l.parser.Parse(&in)
 	if !ok {
 		l.track.drops.add(DropMalformed)
 		return
+	}
+	if before != nil && l.stream.ring.Put(before) == packet.Appended {
+		l.keyframe(before)
 	}
 	l.newest.Store(parsed)
 	l.stream.meter.count(parsed)

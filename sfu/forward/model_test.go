@@ -45,7 +45,7 @@ func (s *stream) frame(temporal uint8, keyframe, sync bool, packets int) []*pack
 		if sync {
 			layers |= 0x20
 		}
-		p, ok := s.parser.Parse(&packet.Incoming{
+		p, _, ok := s.parser.Parse(&packet.Incoming{
 			Seq: s.seq, TS: s.ts, Marker: i == packets-1, Arrival: s.now + int64(i)*ms/10,
 			Payload: []byte{0x80 | first, 0xf0, 0x80 | byte(s.pic>>8), byte(s.pic), s.tl0, layers, inter, byte(i)},
 		})

@@ -98,29 +98,33 @@ type Parser struct {
 	keyTS    uint64
 	temporal uint8
 	spatial  uint8
+
+	inserted insertions
 }
 
 // NewParser returns a parser for the stream with the given number, which is unique in the engine and not 0.
 func NewParser(source uint32, kind codec.Kind) *Parser { return &Parser{source: source, kind: kind} }
 
 // Parse makes a Packet of in, copying what it keeps. ok is false when the payload is no valid one of the codec; its
-// sequence number stays a hole.
-func (r *Parser) Parse(in *Incoming) (p *Packet, ok bool) {
+// sequence number stays a hole. Where the packet begins a keyframe of H.264 or H.265 that comes without its parameter
+// sets, before is the packet that has them, for the place before p: later numbers make room for it. Otherwise it is
+// nil.
+func (r *Parser) Parse(in *Incoming) (p, before *Packet, ok bool) {
 	var dd *codec.Descriptor
 	if in.Descriptor != nil {
 		d, valid := r.templates.Read(in.Descriptor)
 		if !valid {
-			return nil, false
+			return nil, nil, false
 		}
 		dd = &d
 	}
 	info, ok := codec.Inspect(r.kind, in.Payload, dd)
 	if !ok {
-		return nil, false
+		return nil, nil, false
 	}
 	p = &Packet{
 		Source: r.source, Codec: r.kind, Marker: in.Marker, Traits: info,
-		Seq: r.seq.Extend16(in.Seq), TS: r.ts.Extend32(in.TS),
+		Seq: r.inserted.place(r.seq.Extend16(in.Seq)), TS: r.ts.Extend32(in.TS),
 		Arrival: in.Arrival, Captured: in.Captured, AbsCapture: in.AbsCapture,
 		Level: in.Level, HasLevel: in.HasLevel,
 	}
@@ -138,7 +142,10 @@ func (r *Parser) Parse(in *Incoming) (p *Packet, ok bool) {
 	if r.kind.Video() {
 		r.border(p, dd != nil)
 	}
-	return p, true
+	if r.kind == codec.H264 || r.kind == codec.H265 {
+		before = r.parameters(p, in.Payload)
+	}
+	return p, before, true
 }
 
 // keep copies b into the slab and leaves that much room behind it.

@@ -16,7 +16,7 @@ type feed struct {
 
 func (f *feed) put(seq uint16, ts uint32, marker bool, payload ...byte) *Packet {
 	f.t.Helper()
-	p, ok := f.r.Parse(&Incoming{Seq: f.seq + seq, TS: ts, Marker: marker, Payload: payload})
+	p, _, ok := f.r.Parse(&Incoming{Seq: f.seq + seq, TS: ts, Marker: marker, Payload: payload})
 	if !ok {
 		f.t.Fatalf("payload % x is refused", payload)
 	}
@@ -96,15 +96,15 @@ func TestParserWidensPictureIDs(t *testing.T) {
 	want := uint16(100)
 	for i := range uint16(100) {
 		id := (100 + i) & 0x7f
-		p, ok := r.Parse(&Incoming{Seq: i, TS: uint32(i), Payload: []byte{0x90, 0x80, byte(id), 1}})
+		p, _, ok := r.Parse(&Incoming{Seq: i, TS: uint32(i), Payload: []byte{0x90, 0x80, byte(id), 1}})
 		if !ok || p.Picture != want {
 			t.Fatalf("picture %d becomes %d, want %d", id, p.Picture, want)
 		}
 		want++
 	}
 	// The sender that writes 15 bits from 128 on, and one that came late.
-	p, _ := r.Parse(&Incoming{Seq: 100, TS: 100, Payload: []byte{0x90, 0x80, 0x80, 200, 1}})
-	late, _ := r.Parse(&Incoming{Seq: 99, TS: 99, Payload: []byte{0x90, 0x80, 199 & 0x7f, 1}})
+	p, _, _ := r.Parse(&Incoming{Seq: 100, TS: 100, Payload: []byte{0x90, 0x80, 0x80, 200, 1}})
+	late, _, _ := r.Parse(&Incoming{Seq: 99, TS: 99, Payload: []byte{0x90, 0x80, 199 & 0x7f, 1}})
 	if p.Picture != 200 || late.Picture != 199 {
 		t.Errorf("got %d and %d, want 200 and 199", p.Picture, late.Picture)
 	}
@@ -113,8 +113,8 @@ func TestParserWidensPictureIDs(t *testing.T) {
 func TestParserCopiesWhatItKeeps(t *testing.T) {
 	r := NewParser(1, codec.Opus)
 	payload := []byte{1, 2, 3}
-	p, _ := r.Parse(&Incoming{Payload: payload})
-	q, _ := r.Parse(&Incoming{Seq: 1, Payload: []byte{4, 5}})
+	p, _, _ := r.Parse(&Incoming{Payload: payload})
+	q, _, _ := r.Parse(&Incoming{Seq: 1, Payload: []byte{4, 5}})
 	payload[0] = 9
 	if !bytes.Equal(p.Payload, []byte{1, 2, 3}) || !bytes.Equal(q.Payload, []byte{4, 5}) || cap(p.Payload) != 3 {
 		t.Errorf("kept % x (capacity %d) and % x", p.Payload, cap(p.Payload), q.Payload)
@@ -123,10 +123,10 @@ func TestParserCopiesWhatItKeeps(t *testing.T) {
 
 func TestParserRefusesWhatNoDecoderReads(t *testing.T) {
 	r := NewParser(1, codec.VP8)
-	if _, ok := r.Parse(&Incoming{Payload: []byte{0x90}}); ok {
+	if _, _, ok := r.Parse(&Incoming{Payload: []byte{0x90}}); ok {
 		t.Error("a cut VP8 descriptor passes")
 	}
-	if _, ok := r.Parse(&Incoming{Payload: []byte{0x10, 0}, Descriptor: []byte{1}}); ok {
+	if _, _, ok := r.Parse(&Incoming{Payload: []byte{0x10, 0}, Descriptor: []byte{1}}); ok {
 		t.Error("a cut dependency descriptor passes")
 	}
 }
@@ -138,7 +138,7 @@ func TestParseAllocations(t *testing.T) {
 	n := testing.AllocsPerRun(1000, func() {
 		in.Seq++
 		in.TS += 300
-		if _, ok := r.Parse(&in); !ok {
+		if _, _, ok := r.Parse(&in); !ok {
 			t.Fatal("refused")
 		}
 	})
@@ -159,7 +159,7 @@ func FuzzParser(f *testing.F) {
 				in.Descriptor = in.Payload
 			}
 			b = b[1+n:]
-			if p, ok := r.Parse(&in); ok {
+			if p, _, ok := r.Parse(&in); ok {
 				ring.Put(p)
 			}
 		}
