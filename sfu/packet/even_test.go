@@ -17,7 +17,7 @@ func TestEven(t *testing.T) {
 		for i, size := range []int{700 /* of the frame before */, 1000, 1001, 994, 990, 1001, 600} {
 			body := bytes.Repeat([]byte{0x55}, size)
 			body[0], body[1] = 0x10, 1
-			p, ok := parser.Parse(&Incoming{
+			p, _, ok := parser.Parse(&Incoming{
 				Seq: start + uint16(i), TS: uint32(3000 * min(i, 1)), Marker: i == 0 || i == 6, Payload: body,
 			})
 			if !ok || ring.Put(p) != Appended {
