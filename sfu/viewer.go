@@ -184,7 +184,7 @@ func (v *viewer) advance(now int64) (wake int64) {
 		return 0
 	}
 	for {
-		best := v.fill(now)
+		best, alone := v.fill(now)
 		if best == nil {
 			return v.startsAt(now)
 		}
@@ -196,17 +196,23 @@ func (v *viewer) advance(now int64) (wake int64) {
 			best = v.downs[0]
 		}
 		v.pacer.Take(best.send(now))
+		for alone && v.pacer.Free() && best.next(now) != nil { // the rest of the frame
+			v.pacer.Take(best.send(now))
+		}
 	}
 }
 
-// fill says what waits in each class, and returns the down track whose packet is next; nil when nothing waits.
-func (v *viewer) fill(now int64) (best *downTrack) {
+// fill says what waits in each class, and returns the down track whose packet is next, nil when nothing waits, and
+// whether it is the only one that has something.
+func (v *viewer) fill(now int64) (best *downTrack, alone bool) {
 	v.queues = [forward.Classes]forward.Queue{}
+	waiting := 0
 	for _, d := range v.downs {
 		p := d.next(now)
 		if p == nil {
 			continue
 		}
+		waiting++
 		class := forward.Video
 		if !p.Codec.Video() {
 			class = forward.Audio
@@ -220,7 +226,7 @@ func (v *viewer) fill(now int64) (best *downTrack) {
 		q.Bytes += d.backlog()
 		best = d
 	}
-	return best
+	return best, waiting == 1
 }
 
 // startsAt is when a slot that has not begun yet begins.

@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/interceptor"
 	"github.com/pion/interceptor/pkg/nack"
+	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v3"
 )
@@ -20,6 +22,7 @@ type broadcaster struct {
 	pc     *webrtc.PeerConnection
 	track  *webrtc.TrackLocalStaticRTP
 	stream *Stream
+	asked  atomic.Bool // for a key frame
 }
 
 // cast serves as a caster until in ends.
@@ -65,19 +68,27 @@ func (b *broadcaster) offer() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	go func() { // ends with the connection; the responder sees NACK only if somebody reads
-		buf := make([]byte, 1500)
-		for {
-			if _, _, err := t.Sender().Read(buf); err != nil {
-				return
-			}
-		}
-	}()
+	go b.listen(t.Sender())
 	offer, err := b.pc.CreateOffer(nil)
 	if err != nil {
 		return "", err
 	}
 	return offer.SDP, b.pc.SetLocalDescription(offer)
+}
+
+// listen reads reports until the connection ends; the responder sees NACK only if somebody does.
+func (b *broadcaster) listen(sender *webrtc.RTPSender) {
+	for {
+		packets, _, err := sender.ReadRTCP()
+		if err != nil {
+			return
+		}
+		for _, p := range packets {
+			if _, ok := p.(*rtcp.PictureLossIndication); ok {
+				b.asked.Store(true)
+			}
+		}
+	}
 }
 
 func (b *broadcaster) answer(sdp string) error {
@@ -108,6 +119,7 @@ func (b *broadcaster) run(speed int, length time.Duration) (f Figures, err error
 		if time.Since(next) > gap {
 			f.Late++
 		}
+		b.stream.Key = b.asked.Swap(false)
 		frame := b.stream.Next(time.Now())
 		for i := range frame.Packets {
 			p := &frame.Packets[i]

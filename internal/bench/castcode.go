@@ -122,7 +122,7 @@ func (p *product) Run(speed int, length time.Duration) (f Figures, err error) {
 	f = a.Figures
 	f.Packets *= uint64(p.viewers)
 	err = p.until("packets were lost", func() bool { return p.socket.Counts().Sent >= sent+f.Packets })
-	f.CPU, f.Allocs = cpuTime()-cpu, mallocs()-allocs
+	f.CPU, f.Allocs, f.Length = cpuTime()-cpu, mallocs()-allocs, length
 	if err != nil {
 		n := p.socket.Counts()
 		return f, fmt.Errorf("%w: %d sent, %d forwarded; %v; socket %v", err, f.Packets, n.Sent-sent, p.engine.Snapshot().Drops, n.Dropped)

@@ -57,6 +57,8 @@ type Frame struct {
 
 // Stream makes frames. The same seed makes the same ones.
 type Stream struct {
+	// Key makes the next frame a key frame.
+	Key    bool
 	random *rand.Rand
 	seq    uint16
 	frames int
@@ -71,7 +73,8 @@ func NewStream(seed uint64) *Stream {
 
 // Next returns the next frame, stamped with the time now. It is good until the next call.
 func (s *Stream) Next(now time.Time) *Frame {
-	key := s.frames%keyEvery == 0
+	key := s.frames%keyEvery == 0 || s.Key
+	s.Key = false
 	size := meanFrame - frameSpread + s.random.IntN(2*frameSpread)
 	if key {
 		size = keyFrame

@@ -35,9 +35,10 @@ type Plan struct {
 type Result struct {
 	Name       string
 	Viewers    int
-	Flat       []Pair // flat out, or at Speed
-	Speed      int    // of Flat, in multiples of real time; 0 for flat out
-	Paced      []Pair // at real frame times; empty if that was not asked for or the machine is too slow
+	Flat       []Pair        // flat out, or at Speed
+	Speed      int           // of Flat, in multiples of real time; 0 for flat out
+	Paced      []Pair        // at real frame times; empty if that was not asked for or the machine is too slow
+	Ingest     time.Duration // CPU per second of taking the stream in, without viewers; 0 for those that do not
 	JoinCPU    time.Duration
 	Memory     int64 // bytes per viewer, resident
 	Goroutines float64
@@ -54,6 +55,7 @@ type Pair struct {
 type Figures struct {
 	Packets uint64        // sent, to all viewers
 	CPU     time.Duration // user and system
+	Length  time.Duration
 	Allocs  uint64
 	Late    int // frames that began more than one frame time late
 	Seen    Seen
@@ -89,13 +91,17 @@ func compete(e Entry, viewers int, p Plan) (r Result, err error) {
 		return r, err
 	}
 	defer func() { err = errors.Join(err, c.close()) }()
+	taking, err := ingest(e, p.Length)
+	if err != nil {
+		return r, err
+	}
 	contestant, err := e.New()
 	if err != nil {
 		return r, err
 	}
 	defer func() { err = errors.Join(err, contestant.Close()) }()
 
-	r = Result{Name: e.Name, Viewers: viewers}
+	r = Result{Name: e.Name, Viewers: viewers, Ingest: taking}
 	ground, err := startChild(groundWord)
 	if err != nil {
 		return r, err
@@ -137,6 +143,21 @@ func compete(e Entry, viewers int, p Plan) (r Result, err error) {
 		r.Flat, r.Paced = nil, r.Flat
 	}
 	return r, err
+}
+
+// ingest measures what it takes to take the stream in when nobody watches.
+func ingest(e Entry, length time.Duration) (perSecond time.Duration, err error) {
+	c, err := e.New()
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	r, ok := c.(Runner)
+	if !ok {
+		return 0, nil
+	}
+	f, err := r.Run(1, length)
+	return time.Duration(float64(f.CPU) / length.Seconds()), err
 }
 
 // profile begins a CPU profile in a directory; finish ends it.
@@ -236,7 +257,7 @@ func measure(c Contestant, s *Stream, viewers, speed int, length time.Duration) 
 	if err != nil {
 		return f, err
 	}
-	f.CPU, f.Allocs = cpuTime()-cpu, mallocs()-allocs
+	f.CPU, f.Allocs, f.Length = cpuTime()-cpu, mallocs()-allocs, length
 	return f, nil
 }
 

@@ -65,10 +65,17 @@ func table(w io.Writer, results []Result) {
 		row(w, r.Name, how, r.Flat)
 		row(w, r.Name, "real time", r.Paced)
 	}
-	fmt.Fprintln(w, "\n| contestant | CPU per join | memory per viewer | goroutines per viewer |")
-	fmt.Fprintln(w, "|---|---|---|---|")
+	fmt.Fprintln(w, "\n| contestant | CPU per join | memory per viewer | goroutines per viewer | taking the stream in | of floor without it |")
+	fmt.Fprintln(w, "|---|---|---|---|---|---|")
 	for _, r := range results {
-		fmt.Fprintf(w, "| %s | %.2f ms | %.1f KiB | %.2f |\n", r.Name, r.JoinCPU.Seconds()*1e3, float64(r.Memory)/1024, r.Goroutines)
+		in, alone := "–", "–"
+		if r.Ingest > 0 && len(r.Paced) > 0 {
+			in = fmt.Sprintf("%.1f ms/s", r.Ingest.Seconds()*1e3)
+			alone = fmt.Sprintf("%.2f", middle(ordered(r.Paced, func(p Pair) float64 {
+				return (p.CPU - r.Ingest*time.Duration(p.Length)/time.Second).Seconds() / float64(p.Packets) * 1e6 / p.Floor.microseconds()
+			})))
+		}
+		fmt.Fprintf(w, "| %s | %.2f ms | %.1f KiB | %.2f | %s | %s |\n", r.Name, r.JoinCPU.Seconds()*1e3, float64(r.Memory)/1024, r.Goroutines, in, alone)
 	}
 }
 

@@ -81,6 +81,10 @@ func (p *Pacer) Next(q *[Classes]Queue, now int64) (c Class, ok bool) {
 	return 0, false
 }
 
+// Free says whether there is credit left for more of the class that Next returned last, as long as nothing else has come
+// to wait.
+func (p *Pacer) Free() bool { return p.credit > 0 }
+
 // Take says that a packet of size bytes left.
 func (p *Pacer) Take(size int) { p.credit -= int64(size) }
 
