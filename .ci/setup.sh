@@ -1,13 +1,17 @@
 #!/bin/sh
-# Installs what the tests need on a Debian 12 machine, apart from Go itself: a browser and a screen for it, a
-# certificate tool, a foreign TURN client, network tools, Chinese fonts for the screenshots, node for the page
-# tests. What is there already is left alone; when all of it is, nothing is asked of the network.
+# Installs what the tests need on a Debian 12 machine, apart from Go itself: browsers, a screen and a sound server
+# for them, a certificate tool, a foreign viewer, a foreign TURN client, network tools, Chinese fonts for the
+# screenshots, node for the page tests. What is there already is left alone; when all of it is, nothing is asked of
+# the network.
 set -eu
 
 # Lines of "what tells that it is there" and "the package that brings it".
 wanted() {
 	cat <<-'LIST'
 		chromium chromium
+		firefox-esr firefox-esr
+		pulseaudio pulseaudio
+		package:python3-aiortc python3-aiortc
 		Xvfb xvfb
 		certutil libnss3-tools
 		turnutils_uclient coturn

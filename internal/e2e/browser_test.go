@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
@@ -101,6 +102,7 @@ type window struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	read   chan struct{} // closed when the console has been read to its end
+	tab    *tab          // the page in Firefox; nil in Chromium, which has the three fields above
 
 	once sync.Once // of close
 
@@ -166,11 +168,9 @@ func (w *window) shut() {
 	if w.t.Failed() {
 		w.t.Logf("%s: at the end: %s", w.name, w.describe())
 	}
-	if err := chromedp.Cancel(w.ctx); err != nil {
+	if err := w.end(); err != nil {
 		w.t.Logf("%s: closing: %v", w.name, err)
 	}
-	w.cancel()
-	<-w.read
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, f := range w.faults {
@@ -178,6 +178,19 @@ func (w *window) shut() {
 			w.t.Errorf("%s: console: %s", w.name, f)
 		}
 	}
+}
+
+// end closes the page and waits until nothing of its console is to come.
+func (w *window) end() error {
+	if w.tab != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), stepTime)
+		defer cancel()
+		return w.tab.close(ctx)
+	}
+	err := chromedp.Cancel(w.ctx)
+	w.cancel()
+	<-w.read
+	return err
 }
 
 func (w *window) isExcused(fault string) bool {
@@ -220,7 +233,15 @@ func (w *window) do(steps ...chromedp.Action[chromedp.Void]) {
 func try[T any](w *window, expression string) (T, error) {
 	ctx, cancel := context.WithTimeout(w.ctx, stepTime)
 	defer cancel()
-	return chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	if w.tab == nil {
+		return chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	}
+	var v T
+	raw, err := w.tab.evaluate(ctx, expression)
+	if err == nil {
+		err = json.Unmarshal(raw, &v)
+	}
+	return v, err
 }
 
 // eval is try for expressions that must not fail.
@@ -236,7 +257,19 @@ func eval[T any](w *window, expression string) T {
 // click presses the element with a real mouse event; it must be visible.
 func (w *window) click(css string) {
 	w.t.Helper()
-	w.do(chromedp.WaitVisible(chromedp.CSS(css)), chromedp.Click(chromedp.CSS(css)))
+	if w.tab == nil {
+		w.do(chromedp.WaitVisible(chromedp.CSS(css)), chromedp.Click(chromedp.CSS(css)))
+		return
+	}
+	eventually(w.t, stepTime, w.name+": press "+css, func() (bool, string) {
+		if seen, err := try[bool](w, `document.querySelector(`+quote(css)+`)?.checkVisibility() ?? false`); err != nil || !seen {
+			return false, fmt.Sprint("not in sight ", err)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), stepTime)
+		defer cancel()
+		err := w.tab.click(ctx, css)
+		return err == nil, fmt.Sprint(err)
+	})
 }
 
 // keys types text with real key events into what has the focus.

@@ -1,5 +1,5 @@
-// Package e2e holds the tests that use the product the way people do: the real binary, real Chromium windows, real
-// key strokes. Its code is in test files only.
+// Package e2e holds the tests that use the product the way people do: the real binary, real windows of Chromium and
+// Firefox, real key strokes. Its code is in test files only.
 //
 // How a test sees. A Chromium window titled "castcode pattern" shows the clock as black and white blocks, thirty
 // times a second. A second window of the same browser is the caster and captures the first one. Displays and
@@ -7,11 +7,16 @@
 // video element, frame by frame, so every decoded frame says how old it is and a frame that is black, torn or
 // missing is counted. All clocks are the clock of one machine.
 //
-// What the tests share. One binary, one X server (Xvfb), one headed and one headless browser, one data directory.
-// The browsers trust the local CA of that data directory in the way a person would make them: it is imported into
-// the certificate store of their home directory. Each test starts a server of its own, and windows of its own in
-// fresh profiles, and stops both.
+// Chromium is driven by chromedp, Firefox by WebDriver BiDi (bidi_test.go); both are windows to a test. aiortc, with
+// a transport that neither browser has, is a script that takes an answer and says what it decoded.
 //
-// What the machine needs: chromium, Xvfb and certutil (.ci/setup.sh installs them). Without them the tests are
-// skipped and say so; with CI=true in the environment they fail.
+// What the tests share. One binary, one X server (Xvfb), one headed and one headless Chromium, one Firefox, one data
+// directory. The browsers trust the local CA of that data directory in the way a person would make them: it is
+// imported into the certificate store of their home directory (Firefox: of its profile). Each test starts a server of
+// its own, and windows of its own in fresh profiles, and stops both.
+//
+// What the machine needs: chromium, firefox-esr, Xvfb, certutil, pulseaudio (Firefox plays nothing where there is no
+// sound server) and python3-aiortc; .ci/setup.sh installs them. Without them the tests are skipped and say so; with
+// CI=true in the environment they fail. Firefox also needs an interface besides loopback: it does not try a loopback
+// address of a lite peer while its own default address is another.
 package e2e

@@ -67,11 +67,26 @@ func (f figures) String() string {
 // withReader is the step, before the first navigation, that puts a reader of the element into every document the
 // window is going to show, so that not even the first frame is missed.
 func withReader(css string) chromedp.Action[chromedp.Void] {
-	source, err := testdata.ReadFile("testdata/reader.js")
+	return withScript(readerOf(css))
+}
+
+// readerOf is the script that reads the element from the moment it is there.
+func readerOf(css string) string {
+	return script("reader.js") + "\nif (window === window.top) readPattern(" + quote(css) + ");"
+}
+
+// script is a file of testdata.
+func script(name string) string {
+	source, err := testdata.ReadFile("testdata/" + name)
 	if err != nil {
 		panic(err) // embedded
 	}
-	script := string(source) + "\nif (window === window.top) readPattern(" + quote(css) + ");"
+	return string(source)
+}
+
+// withScript is the step, before the first navigation, that runs a script in every document of the window before the
+// document's own.
+func withScript(script string) chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		_, err := cdp.Call(ctx, t, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script})
 		return err

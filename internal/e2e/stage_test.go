@@ -23,6 +23,8 @@ type stage struct {
 	x11      *x11
 	headed   *browser
 	headless *browser
+	fox      *firefox // started by the first test that needs it, as is the next
+	speaker  *speaker
 	patterns *httptest.Server
 }
 
@@ -117,6 +119,12 @@ func (st *stage) clear() error {
 		return nil
 	}
 	var errs []error
+	if st.fox != nil {
+		errs = append(errs, st.fox.close())
+	}
+	if st.speaker != nil {
+		errs = append(errs, st.speaker.close())
+	}
 	if st.headless != nil {
 		errs = append(errs, st.headless.close())
 	}

@@ -16,16 +16,20 @@ import (
 // in CI, where .ci/setup.sh has installed them all.
 func need(t *testing.T, programs ...string) {
 	t.Helper()
-	var missing []string
+	var absent []string
 	for _, p := range programs {
 		if _, err := exec.LookPath(p); err != nil {
-			missing = append(missing, p)
+			absent = append(absent, p)
 		}
 	}
-	if len(missing) == 0 {
-		return
+	if len(absent) > 0 {
+		missing(t, "not installed: "+strings.Join(absent, ", ")+" (see .ci/setup.sh)")
 	}
-	msg := "not installed: " + strings.Join(missing, ", ") + " (see .ci/setup.sh)"
+}
+
+// missing ends the test for want of something that it runs.
+func missing(t *testing.T, msg string) {
+	t.Helper()
 	if os.Getenv("CI") == "true" {
 		t.Fatal(msg)
 	}

@@ -14,6 +14,12 @@ func trust(home, file string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
+	return trustIn(dir, file)
+}
+
+// trustIn makes an NSS database in the directory, which for Firefox is its profile, with the certificate authority in
+// the PEM file.
+func trustIn(dir, file string) error {
 	for _, args := range [][]string{
 		{"-N", "-d", "sql:" + dir, "--empty-password"},
 		{"-A", "-d", "sql:" + dir, "-n", "castcode test CA", "-t", "C,,", "-i", file},
