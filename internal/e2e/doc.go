@@ -7,6 +7,12 @@
 // video element, frame by frame, so every decoded frame says how old it is and a frame that is black, torn or
 // missing is counted. All clocks are the clock of one machine.
 //
+// How a test hears. Where sound matters the caster's page captures a picture and a beep in each second that a script
+// makes for it (clapper.js). Another script (ears.js) listens to the caster's track and to the viewers', and a reader
+// looks at the caster's preview and the viewers' pictures. What the sound was delayed by on the way, less what the
+// picture was, is the error of the lips; the errors of the instruments fall out, being at both ends. The browsers'
+// own account of it, from the sender reports, is asked for as well.
+//
 // Chromium is driven by chromedp, Firefox by WebDriver BiDi (bidi_test.go); both are windows to a test. aiortc, with
 // a transport that neither browser has, is a script that takes an answer and says what it decoded.
 //

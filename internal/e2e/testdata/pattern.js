@@ -26,8 +26,9 @@ function patternBits(stamp, count, id) {
 }
 
 // drawPattern draws for ever, once per animation frame at most, at most 30 times a second: two frames of a 60 Hz
-// screen show the same picture to a 30 Hz capture anyway, and a software renderer is glad of the rest.
-function drawPattern(canvas, id) {
+// screen show the same picture to a 30 Hz capture anyway, and a software renderer is glad of the rest. Without a size
+// it fills the window.
+function drawPattern(canvas, id, size) {
   const g = canvas.getContext('2d', { alpha: false });
   let count = 0;
   let last = 0;
@@ -35,8 +36,8 @@ function drawPattern(canvas, id) {
     requestAnimationFrame(draw);
     if (now - last < 30) return;
     last = now;
-    const w = (canvas.width = window.innerWidth);
-    const h = (canvas.height = window.innerHeight);
+    const w = (canvas.width = size ? size.width : window.innerWidth);
+    const h = (canvas.height = size ? size.height : window.innerHeight);
     g.fillStyle = '#223';
     g.fillRect(0, 0, w, h);
     const cell = Math.floor(Math.min((w * 0.9) / (PATTERN.columns + 2), (h * 0.7) / (PATTERN.rows + 2)));
