@@ -23,11 +23,16 @@ func (r intake) Owns(d *udp.Datagram) bool {
 	return true
 }
 
-// Receive brings datagrams to the shards of their viewers.
+// Receive brings datagrams to the shards of their viewers, and lets those shards answer that have nothing else to do.
 func (r intake) Receive(batch []udp.Datagram) {
 	for i := range batch {
 		if v, ok := batch[i].Owner.(*viewer); ok {
 			v.shard.deliver(v, batch[i].P, batch[i].From)
+		}
+	}
+	for i := range batch {
+		if v, ok := batch[i].Owner.(*viewer); ok {
+			v.shard.serve() // finds nothing if it has been called for one before
 		}
 	}
 }

@@ -45,8 +45,8 @@ type message struct {
 	restart *restart
 }
 
-// shard serves a part of the viewers on one goroutine. What belongs to a viewer's media is touched by that goroutine
-// alone, so forwarding takes no lock; joins, feedback and late packets come as messages.
+// shard serves a part of the viewers on one goroutine. What belongs to a viewer's media is touched by whoever holds the
+// shard alone, so forwarding takes no lock per packet; joins, feedback and late packets come as messages.
 //
 // One pass: take what changed; for each viewer that has something new, write all that its cursor and its pacer allow
 // into the batch; flush. Viewers one after the other, so that the packets of a frame to one viewer leave as one run.
@@ -63,7 +63,11 @@ type shard struct {
 	inbox []message
 	dirty []*follow
 
-	// owned by run
+	// busy is held by whoever works through the shard: its goroutine, or the socket's reader with what it has just read.
+	busy sync.Mutex
+
+	// guarded by busy
+	stopped bool
 	viewers []*viewer
 	ready   []*viewer // have something to send
 	paced   []*viewer // wait for their pacer
@@ -92,9 +96,18 @@ func newShard(e *Engine, socket *udp.Socket) *shard {
 	return s
 }
 
-// post leaves a message. It says false when the inbox is full; the message is lost then, unless it is one that must
-// arrive (adding and removing viewers, which the engine bounds).
+// post leaves a message and sees to it that it is read. It says false when the inbox is full; the message is lost then,
+// unless it is one that must arrive (adding and removing viewers, which the engine bounds).
 func (s *shard) post(m message) bool {
+	ok := s.put(m)
+	if ok {
+		signal(s.kick)
+	}
+	return ok
+}
+
+// put leaves a message for the next pass.
+func (s *shard) put(m message) bool {
 	s.mu.Lock()
 	if len(s.inbox) >= inboxSize && m.kind != messageAdd && m.kind != messageRemove {
 		s.mu.Unlock()
@@ -103,7 +116,6 @@ func (s *shard) post(m message) bool {
 	}
 	s.inbox = append(s.inbox, m)
 	s.mu.Unlock()
-	signal(s.kick)
 	return true
 }
 
@@ -141,9 +153,9 @@ func (s *shard) run() {
 		case <-s.kick:
 		case <-pace.C:
 		case <-tick.C:
-			s.tick(s.engine.now())
+			s.tick()
 		}
-		if wait := s.pass(s.engine.now()); wait > 0 {
+		if wait := s.pass(); wait > 0 {
 			pace.Reset(wait)
 		}
 	}
@@ -153,32 +165,71 @@ func (s *shard) run() {
 func (s *shard) stop() {
 	close(s.quit)
 	<-s.done
+	s.busy.Lock()
+	s.stopped = true
+	s.busy.Unlock()
 }
 
 // pass does all that there is to do now, and returns after how long a pacer allows more, 0 for never.
-func (s *shard) pass(now int64) time.Duration {
+func (s *shard) pass() time.Duration {
+	s.busy.Lock()
+	defer s.busy.Unlock()
+	now := s.engine.now()
+	s.messages(now)
 	s.mu.Lock()
-	inbox, dirty := s.inbox, s.dirty
-	s.inbox, s.dirty = s.spare[:0], s.follows[:0]
+	dirty := s.dirty
+	s.dirty = s.follows[:0]
 	s.mu.Unlock()
-	for i := range inbox {
-		s.message(&inbox[i], now)
-	}
 	for _, f := range dirty {
 		f.dirty.Store(false) // before its ring is read, so that nothing new is missed
 		for _, d := range f.downs {
 			s.mark(d.viewer)
 		}
 	}
-	clear(inbox)
 	clear(dirty)
-	s.spare, s.follows = inbox[:0], dirty[:0]
-
+	s.follows = dirty[:0]
 	for _, v := range s.paced {
 		v.waiting = false
 		s.mark(v)
 	}
 	s.paced = s.paced[:0]
+	return s.send(now)
+}
+
+// serve answers what has come from viewers, on the goroutine that read it: to wake the shard's own for each datagram
+// would cost several times as much as answering it. If the shard is at work it finds the rest by itself.
+func (s *shard) serve() {
+	if !s.busy.TryLock() {
+		signal(s.kick)
+		return
+	}
+	wait := time.Duration(0)
+	if !s.stopped {
+		now := s.engine.now()
+		s.messages(now)
+		wait = s.send(now)
+	}
+	s.busy.Unlock()
+	if wait > 0 {
+		signal(s.kick) // it has the timer
+	}
+}
+
+// messages reads the inbox. Called with busy held, like all that follows.
+func (s *shard) messages(now int64) {
+	s.mu.Lock()
+	inbox := s.inbox
+	s.inbox = s.spare[:0]
+	s.mu.Unlock()
+	for i := range inbox {
+		s.message(&inbox[i], now)
+	}
+	clear(inbox)
+	s.spare = inbox[:0]
+}
+
+// send lets those viewers send that are ready, and returns after how long a pacer allows more, 0 for never.
+func (s *shard) send(now int64) time.Duration {
 	next := int64(0)
 	for _, v := range s.ready {
 		v.ready = false
@@ -266,7 +317,10 @@ func (s *shard) remove(v *viewer) {
 }
 
 // tick lets time pass for the viewers whose turn it is, and shows those with a silent stream where it ended.
-func (s *shard) tick(now int64) {
+func (s *shard) tick() {
+	s.busy.Lock()
+	defer s.busy.Unlock()
+	now := s.engine.now()
 	for _, f := range s.served {
 		if silent := now - f.sentAt; silent < int64(forward.FirstTail) || silent > int64(tailsFor) {
 			continue
@@ -286,7 +340,7 @@ func (s *shard) tick(now int64) {
 	}
 }
 
-// deliver brings a viewer's datagram to its shard.
+// deliver leaves a viewer's datagram in the inbox; serve is to be called when all that came at once are there.
 func (s *shard) deliver(v *viewer, p []byte, from udp.Route) {
 	if !v.share.take(s.engine.now()) {
 		s.engine.drops.add(DropFlood)
@@ -294,7 +348,7 @@ func (s *shard) deliver(v *viewer, p []byte, from udp.Route) {
 	}
 	b := buffers.Get().(*[]byte)
 	*b = append((*b)[:0], p...)
-	if !s.post(message{kind: messageDatagram, viewer: v, p: b, from: from}) {
+	if !s.put(message{kind: messageDatagram, viewer: v, p: b, from: from}) {
 		buffers.Put(b)
 	}
 }

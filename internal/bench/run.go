@@ -39,6 +39,7 @@ type Result struct {
 	Speed      int           // of Flat, in multiples of real time; 0 for flat out
 	Paced      []Pair        // at real frame times; empty if that was not asked for or the machine is too slow
 	Ingest     time.Duration // CPU per second of taking the stream in, without viewers; 0 for those that do not
+	Upkeep     time.Duration // CPU per viewer and second without media
 	JoinCPU    time.Duration
 	Memory     int64 // bytes per viewer, resident
 	Goroutines float64
@@ -122,6 +123,9 @@ func compete(e Entry, viewers int, p Plan) (r Result, err error) {
 	r.Memory = (resident() - memory) / int64(viewers)
 	r.Goroutines = float64(runtime.NumGoroutine()-goroutines) / float64(viewers)
 
+	if r.Upkeep, err = upkeep(contestant, viewers); err != nil {
+		return r, err
+	}
 	f := &field{child: c, ground: ground, viewers: viewers, contestant: contestant, stream: NewStream(uint64(viewers))}
 	if r.Speed, err = f.warm(p.Length); err != nil {
 		return r, err
@@ -158,6 +162,20 @@ func ingest(e Entry, length time.Duration) (perSecond time.Duration, err error) 
 	}
 	f, err := r.Run(1, length)
 	return time.Duration(float64(f.CPU) / length.Seconds()), err
+}
+
+// upkeepFor is longer than ICE checks and keep-alives take to come round.
+const upkeepFor = 5 * time.Second
+
+// upkeep measures what viewers cost that are connected and get nothing.
+func upkeep(c Contestant, viewers int) (time.Duration, error) {
+	if c.Bare() {
+		return 0, nil
+	}
+	runtime.GC()
+	cpu := cpuTime()
+	time.Sleep(upkeepFor)
+	return time.Duration(float64(cpuTime()-cpu) / upkeepFor.Seconds() / float64(viewers)), nil
 }
 
 // profile begins a CPU profile in a directory; finish ends it.

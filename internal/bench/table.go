@@ -65,8 +65,8 @@ func table(w io.Writer, results []Result) {
 		row(w, r.Name, how, r.Flat)
 		row(w, r.Name, "real time", r.Paced)
 	}
-	fmt.Fprintln(w, "\n| contestant | CPU per join | memory per viewer | goroutines per viewer | taking the stream in | of floor without it |")
-	fmt.Fprintln(w, "|---|---|---|---|---|---|")
+	fmt.Fprintln(w, "\n| contestant | CPU per join | memory per viewer | goroutines per viewer | upkeep per viewer and second | taking the stream in | of floor without it |")
+	fmt.Fprintln(w, "|---|---|---|---|---|---|---|")
 	for _, r := range results {
 		in, alone := "–", "–"
 		if r.Ingest > 0 && len(r.Paced) > 0 {
@@ -75,7 +75,7 @@ func table(w io.Writer, results []Result) {
 				return (p.CPU - r.Ingest*time.Duration(p.Length)/time.Second).Seconds() / float64(p.Packets) * 1e6 / p.Floor.microseconds()
 			})))
 		}
-		fmt.Fprintf(w, "| %s | %.2f ms | %.1f KiB | %.2f | %s | %s |\n", r.Name, r.JoinCPU.Seconds()*1e3, float64(r.Memory)/1024, r.Goroutines, in, alone)
+		fmt.Fprintf(w, "| %s | %.2f ms | %.1f KiB | %.2f | %.0f µs | %s | %s |\n", r.Name, r.JoinCPU.Seconds()*1e3, float64(r.Memory)/1024, r.Goroutines, r.Upkeep.Seconds()*1e6, in, alone)
 	}
 }
 
