@@ -54,8 +54,8 @@ var quiet = []chromedp.ExecAllocatorOption{
 	chromedp.Flag("metrics-recording-only", true),
 }
 
-// startBrowser starts Chromium with home as its home directory. Without a screen it is headless; with one, its
-// windows appear there and getDisplayMedia captures the pattern window without asking.
+// startBrowser starts Chromium with home as its home directory. Without a screen it is headless and gives out a camera
+// without asking; with one, its windows appear there and getDisplayMedia captures the pattern window without asking.
 func startBrowser(home string, on *screen) (*browser, error) {
 	profile, err := os.MkdirTemp(home, "profile-")
 	if err != nil {
@@ -70,7 +70,8 @@ func startBrowser(home string, on *screen) (*browser, error) {
 		chromedp.Env("HOME="+home, "XDG_CONFIG_HOME="+home+"/.config", "XDG_CACHE_HOME="+home+"/.cache",
 			"DBUS_SESSION_BUS_ADDRESS=/dev/null"))
 	if on == nil {
-		opts = append(opts, chromedp.Headless, chromedp.WindowSize(1280, 800))
+		opts = append(opts, chromedp.Headless, chromedp.WindowSize(1280, 800),
+			chromedp.Flag("use-fake-device-for-media-stream", true), chromedp.Flag("use-fake-ui-for-media-stream", true))
 	} else {
 		opts = append(opts,
 			chromedp.Env("DISPLAY="+on.name),

@@ -5,7 +5,7 @@ import test from 'node:test';
 
 import { captureError, obstacle } from '../static/js/capture.js';
 import { codeOfHash, digitsOf, groups, spoken } from '../static/js/digits.js';
-import { MotionWatch, hintsOf } from '../static/js/hints.js';
+import { MotionWatch, encodingsOf, fitEncodings, hintsOf } from '../static/js/hints.js';
 import { choose } from '../static/js/lang.js';
 import { agentName } from '../static/js/page.js';
 import { pcConfig } from '../static/js/peer.js';
@@ -52,6 +52,32 @@ test('auto follows motion: quickly into it, slowly out of it', () => {
   for (let second = 0; second < 7; second++) assert.equal(watch.sample(1), false);
   assert.equal(watch.sample(1), true);
   assert.equal(watch.moving, false);
+});
+
+test('a camera as video goes out in three sizes, all else in one', () => {
+  const [three, two, plain] = encodingsOf('video', false, true);
+  assert.deepEqual(three.map((e) => [e.rid, e.scaleResolutionDownBy]), [['l', 4], ['m', 2], ['h', 1]]);
+  assert.equal(two[0].scalabilityMode, 'L1T2');
+  assert.deepEqual(plain, [{ maxBitrate: hintsOf('video', false).bitrate }]);
+  for (const [mode, camera] of [['text', true], ['auto', true], ['video', false]]) {
+    assert.ok(encodingsOf(mode, false, camera).every((way) => way.length === 1), `${mode} ${camera}`);
+  }
+  fitEncodings(three, { ...hintsOf('video', false), bitrate: 7 }, false);
+  assert.deepEqual(three.map((e) => e.active), [false, false, undefined], 'a screen in the place of the camera');
+  assert.deepEqual(three.map((e) => e.maxBitrate), [200000, 800000, 7]);
+  fitEncodings(three, hintsOf('video', false), true);
+  assert.deepEqual(three.map((e) => e.active), [true, true, undefined]);
+});
+
+test('of several sizes sent the statistics tell the largest', () => {
+  const sizes = [320, 1280, 640].map((frameWidth, i) => ({
+    id: `o${i}`, type: 'outbound-rtp', kind: 'video', timestamp: 1, bytesSent: 10, frameWidth, frameHeight: frameWidth / 2, pliCount: 1,
+  }));
+  const sum = summarise(sizes, null);
+  assert.equal(sum.width, 1280);
+  assert.equal(sum.height, 640);
+  assert.equal(sum.videoBytes, 30);
+  assert.equal(sum.keyframes, 3);
 });
 
 test('a chosen mode does not follow anything', () => {

@@ -47,6 +47,8 @@ export class Cast extends EventTarget {
     /** @type {LastFrame | null} */
     this._last = null;
     this._ticket = '';
+    /** @type {'screen' | 'camera'} */
+    this._from = 'screen';
     this._wish = { mode: /** @type {import('./hints.js').Mode} */ ('auto'), sound: true };
     /** @type {any} */ this._sourcelessTimer = 0;
     listen(session, 'room', (message) => this._setRoom(message.room));
@@ -79,6 +81,7 @@ export class Cast extends EventTarget {
     /** @type {MediaStream | null} */
     let stream = null;
     try {
+      this._from = wish.from;
       stream = wish.from === 'camera' ? await captureCamera() : await captureScreen(this._wish);
       if (wish.microphone) await this._speak(mixer);
       this._take(stream, mixer);
@@ -104,7 +107,8 @@ export class Cast extends EventTarget {
     }
     const old = this.stream;
     this._take(stream, this.mixer);
-    await publisher.show(stream.getVideoTracks()[0]);
+    this._from = from;
+    await publisher.show(stream.getVideoTracks()[0], from === 'camera');
     this._thaw();
     if (old) stop(old);
     this._changed();
@@ -221,7 +225,7 @@ export class Cast extends EventTarget {
 
   /** @private @param {MediaStream} stream @param {Mixer} mixer */
   async _publish(stream, mixer) {
-    const publisher = new Publisher(this.session, this.policy, { video: stream.getVideoTracks()[0], audio: mixer.audible ? mixer.track : null, mode: this._wish.mode });
+    const publisher = new Publisher(this.session, this.policy, { video: stream.getVideoTracks()[0], audio: mixer.audible ? mixer.track : null, mode: this._wish.mode, camera: this._from === 'camera' });
     this.publisher = publisher;
     listen(publisher, 'state', () => this._update());
     listen(publisher, 'pc', (pc) => (window.castcode.peer = pc));

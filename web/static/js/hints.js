@@ -30,6 +30,45 @@ export function hintsOf(mode, moving) {
   return Object.assign({}, moving ? HINTS.video : HINTS.text, { frames, width, height });
 }
 
+/** What is sent of a camera beside the whole picture: viewers with a narrow network get one of these (simulcast). */
+const SMALLER = [
+  { rid: 'l', scaleResolutionDownBy: 4, maxBitrate: 200000 },
+  { rid: 'm', scaleResolutionDownBy: 2, maxBitrate: 800000 },
+];
+/** The rid of the whole picture. */
+const WHOLE = 'h';
+
+/**
+ * The ways to ask the browser for what is to be sent, the best first: some throw at what they do not know. A camera as
+ * video goes out in three sizes. Everything else keeps one, because smaller ones cost a text its sharpness; there the
+ * server can thin the pictures out for a narrow network when they come in two temporal layers.
+ * @param {Mode} mode
+ * @param {boolean} moving
+ * @param {boolean} camera
+ * @returns {RTCRtpEncodingParameters[][]}
+ */
+export function encodingsOf(mode, moving, camera) {
+  const whole = { maxBitrate: hintsOf(mode, moving).bitrate };
+  const ways = [[Object.assign({ scalabilityMode: 'L1T2' }, whole)], [whole]];
+  if (camera && mode === 'video') {
+    ways.unshift(SMALLER.map((layer) => Object.assign({}, layer)).concat([Object.assign({ rid: WHOLE, scaleResolutionDownBy: 1 }, whole)]));
+  }
+  return ways;
+}
+
+/**
+ * Fits the encodings of a sender to what it shows now: a screen in the place of a camera goes out in one size.
+ * @param {RTCRtpEncodingParameters[]} encodings
+ * @param {Hints} hints
+ * @param {boolean} camera
+ */
+export function fitEncodings(encodings, hints, camera) {
+  for (const encoding of encodings) {
+    if (encoding.rid === undefined || encoding.rid === WHOLE || encodings.length === 1) encoding.maxBitrate = hints.bitrate;
+    else encoding.active = camera;
+  }
+}
+
 /** Frames per second from which a picture counts as moving, and below which it has come to rest. */
 const MOVING = 15;
 const RESTING = 8;

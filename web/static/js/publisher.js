@@ -2,7 +2,7 @@
 // Peer: `stats` (detail is a Summary, once a second).
 
 import { emit } from './events.js';
-import { MotionWatch, hintsOf } from './hints.js';
+import { MotionWatch, encodingsOf, fitEncodings, hintsOf } from './hints.js';
 import { Peer } from './peer.js';
 import { startBitrate, stereo } from './sdp.js';
 import { summarise } from './stats.js';
@@ -19,13 +19,14 @@ export class Publisher extends Peer {
   /**
    * @param {import('./session.js').Session} session
    * @param {import('./peer.js').IcePolicy} policy
-   * @param {{video: MediaStreamTrack, audio: MediaStreamTrack | null, mode: import('./hints.js').Mode}} source
+   * @param {{video: MediaStreamTrack, audio: MediaStreamTrack | null, mode: import('./hints.js').Mode, camera: boolean}} source
    */
   constructor(session, policy, source) {
     super(session, policy);
     this.video = source.video;
     this.audio = source.audio;
     this.mode = source.mode;
+    this.camera = source.camera;
     /** @type {import('./stats.js').Summary | null} */
     this.summary = null;
     this._motion = new MotionWatch();
@@ -48,9 +49,11 @@ export class Publisher extends Peer {
   /**
    * Shows another source from now on, without renegotiation.
    * @param {MediaStreamTrack} track
+   * @param {boolean} [camera] whether it is a camera's; as before when left out
    */
-  async show(track) {
+  async show(track, camera = this.camera) {
     this.video = track;
+    this.camera = camera;
     this._motion = new MotionWatch();
     this._hintTrack();
     if (this._sender) await this._sender.replaceTrack(track);
@@ -69,8 +72,7 @@ export class Publisher extends Peer {
   /** @param {RTCPeerConnection} pc */
   prepare(pc) {
     this._hintTrack();
-    const hints = hintsOf(this.mode, this._motion.moving);
-    const video = pc.addTransceiver(this.video, { direction: 'sendonly', sendEncodings: [{ maxBitrate: hints.bitrate }] });
+    const video = this._addVideo(pc);
     // The audio line is there without sound too: a microphone can then be added at any time.
     const audio = pc.addTransceiver(this.audio || 'audio', { direction: 'sendonly' });
     this._comingSender = video.sender;
@@ -82,6 +84,19 @@ export class Publisher extends Peer {
       if (audio.mid !== null) slots[audio.mid] = 'audio';
       return slots;
     };
+  }
+
+  /** @private @param {RTCPeerConnection} pc @returns {RTCRtpTransceiver} */
+  _addVideo(pc) {
+    const ways = encodingsOf(this.mode, this._motion.moving, this.camera);
+    for (const sendEncodings of ways) {
+      try {
+        return pc.addTransceiver(this.video, { direction: 'sendonly', sendEncodings });
+      } catch (err) {
+        console.debug('encodings refused', err); // nothing was added; the next way asks for less
+      }
+    }
+    return pc.addTransceiver(this.video, { direction: 'sendonly' });
   }
 
   /**
@@ -135,7 +150,7 @@ export class Publisher extends Peer {
     const parameters = sender.getParameters();
     if (!parameters.encodings || !parameters.encodings.length) return;
     parameters.degradationPreference = hints.degradation;
-    parameters.encodings[0].maxBitrate = hints.bitrate;
+    fitEncodings(parameters.encodings, hints, this.camera);
     // Refused where the browser does not know a field or the connection has just closed: a wish, no more.
     sender.setParameters(parameters).catch(() => undefined);
   }

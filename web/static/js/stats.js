@@ -73,11 +73,12 @@ function addOutbound(sum, report, byId) {
   sum.packets += report.packetsSent || 0;
   if (report.kind !== 'video') return;
   sum.videoBytes += report.bytesSent || 0;
+  sum.keyframes = (sum.keyframes || 0) + (report.pliCount || 0) + (report.firCount || 0);
+  if ((report.frameWidth || 0) < (sum.width || 0)) return; // of several sizes the largest counts
   sum.frames = report.framesEncoded || 0;
   sum.width = report.frameWidth;
   sum.height = report.frameHeight;
   sum.fps = report.framesPerSecond;
-  sum.keyframes = (report.pliCount || 0) + (report.firCount || 0);
   sum.codec = codecOf(report, byId);
 }
 
