@@ -238,8 +238,10 @@ func (s *shard) send(now int64) time.Duration {
 			v.report(now)
 		}
 		if at > 0 {
-			v.waiting = true
-			s.paced = append(s.paced, v)
+			if !v.waiting {
+				v.waiting = true
+				s.paced = append(s.paced, v)
+			}
 			if next == 0 || at < next {
 				next = at
 			}

@@ -29,8 +29,9 @@ const connectPatience = 20 * time.Second
 // joining is how many PeerConnections are being connected at a time at most.
 const joining = 32
 
-// reportEvery is how often a viewer reports: browsers send four to five RTCP packets a second (measured 2026).
-const reportEvery = 220 * time.Millisecond
+// reportEvery is how often a viewer reports, on its stream and on that of resends: browsers send four to five RTCP
+// packets a second (measured 2026).
+const reportEvery = 440 * time.Millisecond
 
 // master is the SRTP master key and salt of viewer i, and ssrc its SSRC. They protect nothing.
 func master(i int) (key, salt []byte) {

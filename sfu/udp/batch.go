@@ -162,6 +162,8 @@ type wire interface {
 	// receive waits for a datagram and fills the first n of into with what is there: buf, n and src. Only the
 	// reader calls it. It returns an error for a transient fault, and for good after close.
 	receive(into []*datagram) (n int, err error)
+	// rest lets datagrams gather for d: nothing that arrives wakes the reader, which is who calls it.
+	rest(d time.Duration)
 	// send sends one datagram. It keeps nothing of p and does not wait.
 	send(p []byte, to netip.AddrPort) error
 	// outbox makes the sending side of one Batch.

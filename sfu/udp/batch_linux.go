@@ -37,14 +37,18 @@ type linuxWire struct {
 	out gsoState
 
 	// owned by the reader
-	in inbox
+	in    inbox
+	deaf  bool // the set does not watch the socket
+	watch func(uintptr)
+	try   func(uintptr)
 }
 
 // inbox is what recvmmsg writes to.
 type inbox struct {
 	call  func(uintptr) bool
-	count int // room, in datagrams
-	n     int // received
+	count int  // room, in datagrams
+	n     int  // received
+	idle  bool // there was nothing
 	errno syscall.Errno
 	msgs  [readBatch]mmsghdr
 	iovs  [readBatch]unix.Iovec
@@ -79,15 +83,15 @@ func newLinuxWire(conn *net.UDPConn) (*linuxWire, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("fcntl", err)
 	}
-	if err := w.watch(); err != nil {
+	if err := w.enclose(); err != nil {
 		unix.Close(w.fd)
 		return nil, err
 	}
 	return w, nil
 }
 
-// watch puts the socket into a set of its own and the set under the runtime's poller.
-func (w *linuxWire) watch() error {
+// enclose puts the socket into a set of its own and the set under the runtime's poller.
+func (w *linuxWire) enclose() error {
 	family, err := unix.GetsockoptInt(w.fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
 	if err != nil {
 		return os.NewSyscallError("getsockopt", err)
@@ -114,6 +118,16 @@ func (w *linuxWire) watch() error {
 		return err
 	}
 	w.in.call = w.recvmmsg
+	w.try = func(uintptr) { w.in.idle = !w.recvmmsg(0) }
+	w.watch = func(uintptr) {
+		events := uint32(unix.EPOLLIN)
+		if w.deaf {
+			events = 0
+		}
+		if err := unix.EpollCtl(set, unix.EPOLL_CTL_MOD, w.fd, &unix.EpollEvent{Events: events, Fd: int32(w.fd)}); err != nil {
+			w.deaf = false
+		}
+	}
 	w.in.zones = make(map[uint32]string)
 	return nil
 }
@@ -138,7 +152,7 @@ func (w *linuxWire) receive(into []*datagram) (int, error) {
 		h.Iov = &in.iovs[i]
 		h.SetIovlen(1)
 	}
-	if err := w.raw.Read(in.call); err != nil {
+	if err := w.wait(); err != nil {
 		return 0, err
 	}
 	if in.errno != 0 {
@@ -149,6 +163,32 @@ func (w *linuxWire) receive(into []*datagram) (int, error) {
 		into[i].src = in.source(&in.names[i])
 	}
 	return in.n, nil
+}
+
+// wait takes what is there, and waits for something if there is nothing.
+func (w *linuxWire) wait() error {
+	if w.deaf {
+		if err := w.raw.Control(w.try); err != nil || !w.in.idle {
+			return err
+		}
+		w.deaf = false
+		if err := w.raw.Control(w.watch); err != nil {
+			return err
+		}
+	}
+	return w.raw.Read(w.in.call)
+}
+
+// rest lets datagrams gather. The set stops watching the socket, so that the runtime's poller is not woken either, and
+// watches it again when there is nothing more to read.
+func (w *linuxWire) rest(d time.Duration) {
+	if !w.deaf {
+		w.deaf = true
+		if w.raw.Control(w.watch) != nil {
+			return // closed
+		}
+	}
+	time.Sleep(d)
 }
 
 // recvmmsg takes what is there. It returns false when there is nothing, to wait.

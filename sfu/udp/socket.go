@@ -147,6 +147,7 @@ func (s *Socket) read() {
 		slots[i] = s.take()
 	}
 	in := &intake{socket: s, ours: make([]Datagram, 0, readBatch)}
+	var moderation moderation
 	for {
 		n, err := s.wire.receive(slots)
 		if err != nil {
@@ -162,12 +163,15 @@ func (s *Socket) read() {
 			continue
 		}
 		run = 0
-		s.batch(in, slots[:n])
+		own := s.batch(in, slots[:n])
+		if d := moderation.after(own, n, in.now.UnixNano()); d > 0 {
+			s.wire.rest(d)
+		}
 	}
 }
 
-// batch sorts what was received at once and replaces what was taken.
-func (s *Socket) batch(in *intake, slots []*datagram) {
+// batch sorts what was received at once and replaces what was taken. It says how many went to the receiver.
+func (s *Socket) batch(in *intake, slots []*datagram) (own int) {
 	in.receiver, in.now = nil, time.Now()
 	if r := s.receiver.Load(); r != nil {
 		in.receiver = *r
@@ -179,10 +183,12 @@ func (s *Socket) batch(in *intake, slots []*datagram) {
 			slots[i] = s.take()
 		}
 	}
+	own = len(in.ours)
 	in.flush()
 	s.counters.reads.Add(1)
 	s.counters.received.Add(uint64(len(slots)))
 	s.counters.receivedBytes.Add(uint64(bytes))
+	return own
 }
 
 // rest waits after a read error, longer when it follows others, so that a socket which only fails does not take a

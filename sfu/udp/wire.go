@@ -29,6 +29,9 @@ func (w *plainWire) receive(into []*datagram) (int, error) {
 	return 1, nil
 }
 
+// rest does nothing: the runtime is woken all the same.
+func (w *plainWire) rest(time.Duration) {}
+
 func (w *plainWire) send(p []byte, to netip.AddrPort) error {
 	_, err := w.conn.WriteToUDPAddrPort(p, to)
 	return err
