@@ -187,6 +187,7 @@ func (m *Media) formatAttribute(name, value string) error {
 		}
 		m.fmtp[t] = rest
 	case "rtcp-fb":
+		rest = strings.TrimSpace(rest) // pion ends a line without a parameter with a space
 		if len(m.feedback[t]) < 16 && len(rest) < 64 {
 			m.feedback[t] = append(m.feedback[t], rest)
 		}

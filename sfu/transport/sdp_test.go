@@ -111,6 +111,25 @@ func TestAnswerToWhatIsNotTaken(t *testing.T) {
 	}
 }
 
+// Some libraries write "nack " where there is no parameter. Taken for something unknown, it would leave their viewers
+// without any repair.
+func TestFeedbackWithASpaceAtTheEndIsAgreedTo(t *testing.T) {
+	spaced := strings.ReplaceAll(offered, "a=rtcp-fb:96 nack\r\n", "a=rtcp-fb:96 nack \r\na=rtcp-fb:96 goog-remb \r\n")
+	offer, err := ParseOffer(spaced)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, answer, err := newTestServer(t, nil).Open(context.Background(), offer, map[string]string{"v": "v"}, 1, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{"\r\na=rtcp-fb:96 nack\r\n", "\r\na=rtcp-fb:96 goog-remb\r\n"} {
+		if !strings.Contains(answer, line) {
+			t.Errorf("no %q in the answer:\n%s", line, answer)
+		}
+	}
+}
+
 func TestFormatForACaster(t *testing.T) {
 	s := newTestSession(t, newTestServer(t, nil))
 	v := s.Tracks()[0]
