@@ -3,8 +3,10 @@ package forward
 import "time"
 
 const (
-	// RepairTimes is how often a number is sent again at most.
-	RepairTimes = 2
+	// RepairTimes is how often a number is sent again at most. What is sent again is lost like anything else: of 2 %
+	// random loss, twice leaves one hole in 125,000 packets, which is one keyframe asked every half second for 1,000
+	// viewers of 260 packets/s; four times leaves one in 20 minutes. RepairShare bounds the bytes.
+	RepairTimes = 4
 	// RepairShare is which part of the bytes sent to a viewer may be sent again: one in five.
 	RepairShare = 5
 	// RepairAge is how old a packet may be to be sent again: the ring's span, and longer than a viewer waits.

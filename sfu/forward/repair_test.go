@@ -40,7 +40,7 @@ func FuzzNackPairs(f *testing.F) {
 	})
 }
 
-func TestRepairOncePerRoundTripAndTwiceAtMost(t *testing.T) {
+func TestRepairOncePerRoundTripAndFourTimesAtMost(t *testing.T) {
 	for _, start := range starts {
 		var r Repair
 		r.Media(1200)
@@ -48,7 +48,7 @@ func TestRepairOncePerRoundTripAndTwiceAtMost(t *testing.T) {
 		for _, step := range []struct {
 			at   int64
 			want Answer
-		}{{0, Resend}, {0, TooSoon}, {79 * ms, TooSoon}, {80 * ms, Resend}, {81 * ms, TooOften}, {900 * ms, TooOften}} {
+		}{{0, Resend}, {0, TooSoon}, {79 * ms, TooSoon}, {80 * ms, Resend}, {81 * ms, TooSoon}, {160 * ms, Resend}, {240 * ms, Resend}, {320 * ms, TooOften}, {900 * ms, TooOften}} {
 			if got := r.Ask(seq, 1000, 100*time.Millisecond, 80*time.Millisecond, step.at); got != step.want {
 				t.Errorf("start %d, after %d ms: %v, want %v", start, step.at/ms, got, step.want)
 			}

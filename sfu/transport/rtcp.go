@@ -8,8 +8,12 @@ import (
 // Bounds of what one compound packet may bring.
 const (
 	maxParts = 16
-	// MaxPairs is how many FCI of a generic NACK are looked at: 136 packets.
-	MaxPairs  = 8
+	// MaxPairs is how many FCI of a generic NACK are looked at. A client that does not take a packet of the resend
+	// stream for the lost one names all losses of its last 512 packets each time, the oldest first: 32 hold them up to a
+	// loss of 6 %. How much is sent again is bounded elsewhere (forward.Repair).
+	MaxPairs = 32
+	// maxFIR is how many entries of a full intra request are looked at.
+	maxFIR    = 8
 	maxEvents = 64
 )
 
@@ -195,7 +199,7 @@ func (s *Session) fir(dst []Event, fci []byte, limit int) (_ []Event, ok bool) {
 		return dst, false
 	}
 	for n := 0; len(fci) > 0; n, fci = n+1, fci[8:] {
-		if n == MaxPairs {
+		if n == maxFIR {
 			s.drop(DropParts)
 			break
 		}
