@@ -39,6 +39,7 @@ type downTrack struct {
 	verdict  forward.Verdict
 	replayTo uint64
 	wanting  bool // a keyframe was asked for and has not come
+	wishes   forward.KeyframeWishes
 
 	start    forward.Start
 	selector forward.Selector
@@ -177,19 +178,29 @@ func (d *downTrack) catchUp(newest uint64) {
 	}
 }
 
-// want asks for a keyframe of s, once until one was sent.
+// want asks for a keyframe of s, once until one was sent. A wish beyond what the viewer has earned is refused, and
+// made again with the next packet.
 func (d *downTrack) want(s *stream) {
-	if !d.wanting {
+	if !d.wanting && d.wish(s, 0, d.viewer.engine.now()) {
 		d.wanting = true
-		s.layer.wantKeyframe(time.Now())
 	}
 }
 
 // asked is the viewer's own wish for a keyframe.
 func (d *downTrack) asked(now int64) {
 	if d.stream != nil && d.start.Asked(now) {
-		d.stream.layer.wantKeyframe(time.Now())
+		d.wish(d.stream, d.viewer.roundTrip, now)
 	}
+}
+
+// wish takes a wish to the gate of s, unless the viewer has had too many.
+func (d *downTrack) wish(s *stream, roundTrip time.Duration, now int64) bool {
+	if !d.wishes.Ask(roundTrip, now) {
+		d.track.drops.add(DropWish)
+		return false
+	}
+	s.layer.wantKeyframe(time.Now())
+	return true
 }
 
 // backlog guesses how many bytes wait in the log.
@@ -210,6 +221,7 @@ func (d *downTrack) send(now int64) int {
 	}
 	if p.Keyframe {
 		d.wanting = false
+		d.wishes.Served(now)
 	}
 	if d.lastFrom == nil || int32(n.TS-d.lastTS) >= 0 {
 		if d.lastFrom != d.stream {

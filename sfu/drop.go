@@ -21,10 +21,11 @@ const (
 	DropTooLate                                                 // its place had left the ring
 	DropInbox                                                   // a shard's inbox was full
 	DropFlood                                                   // a viewer sent more datagrams than viewers do
+	DropWish                                                    // no packet: a viewer's wish for a keyframe that came too soon
 	dropReasons
 )
 
-var dropNames = [...]string{"no_codec", "lag", "seal", "malformed", "duplicate", "too_late_in", "inbox", "viewer_flood"}
+var dropNames = [...]string{"no_codec", "lag", "seal", "malformed", "duplicate", "too_late_in", "inbox", "viewer_flood", "wish"}
 
 func (r DropReason) String() string {
 	if r < DropNoCodec {

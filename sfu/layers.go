@@ -17,6 +17,7 @@ func (d *downTrack) aim(s *stream, temporal uint8) {
 		d.count(d.target, -1)
 		d.count(s, 1)
 		d.target, d.wanting, d.seen = s, false, 0
+		d.wishes.Renew(d.viewer.engine.now())
 	}
 	d.temporal = temporal
 	d.selector.SetTarget(forward.Layer{Source: s.id, Spatial: 7, Temporal: temporal})
@@ -66,6 +67,7 @@ func (d *downTrack) turn(now int64) bool {
 	if !ok || p == nil || !d.isNew(p.Arrival) {
 		if at != d.seen {
 			d.seen, d.wanting = at, false // it came too late for this viewer
+			d.wishes.Served(now)
 		}
 		d.want(s)
 		return false
