@@ -107,6 +107,16 @@ func (a *agent) nominate(route Route, priority uint32, now int64) {
 	a.selected, a.priority, a.nominated = route, priority, now
 }
 
+// follow selects the route of the newest report. A peer sends on the pair that it has selected itself, so this shows
+// its choice where it does not nominate again: many clients' later checks say nothing of it, and when a NAT gives such
+// a one another address, media would go to the old one until consent expires. Call it for a route that has passed a
+// check and a report that was authenticated and is not a replay.
+func (a *agent) follow(route Route, now int64) {
+	if a.selected.IsValid() && a.selected != route {
+		a.selected, a.nominated = route, now
+	}
+}
+
 // expire drops the routes without consent and returns them. If the selected one is among them, the route heard of
 // last takes its place.
 func (a *agent) expire(now int64) (gone []Route) {

@@ -229,6 +229,40 @@ func TestNomination(t *testing.T) {
 	}
 }
 
+func TestReportsShowWhichRouteThePeerUses(t *testing.T) {
+	s := newTestSession(t, newTestServer(t, nil))
+	local := s.ice.current.local
+	s.ice.follow(route(1), 0)
+	if got := s.Route(); got != (Route{}) {
+		t.Errorf("route is %v before any nomination", got)
+	}
+	s.testCheck(t, local, "peer", route(1), 0, priority(100), useCandidate)
+	s.testCheck(t, local, "peer", route(2), 1, priority(50))
+	if got := s.Route(); got != route(1) {
+		t.Fatalf("a check without nomination moves the route to %v", got)
+	}
+	s.ice.follow(route(2), 2)
+	if got := s.Route(); got != route(2) {
+		t.Errorf("route is %v after a report from another address", got)
+	}
+	s.testCheck(t, local, "peer", route(1), int64(5*time.Second), priority(100), useCandidate)
+	if got := s.Route(); got != route(1) {
+		t.Errorf("a nomination after that does not count: %v", got)
+	}
+}
+
+func TestOnlyTheNewestReportCounts(t *testing.T) {
+	var s senders
+	for _, c := range []struct {
+		index  uint32
+		newest bool
+	}{{5, true}, {7, true}, {6, false}, {8, true}} {
+		if s.take(1, c.index) != Kept || s.newest(1, c.index) != c.newest || s.newest(2, c.index) {
+			t.Errorf("index %d: newest is not %v", c.index, c.newest)
+		}
+	}
+}
+
 func TestAPeerHasEightAddresses(t *testing.T) {
 	server := newTestServer(t, nil)
 	s := newTestSession(t, server)

@@ -156,7 +156,7 @@ func (s *Session) HandleDatagram(dst []Event, p []byte, from Route, now int64, o
 	case p[0] >= 20 && p[0] <= 63:
 		return s.secure(dst, p, from, now, out)
 	case p[0] >= 128 && p[0] <= 191:
-		return s.packet(dst, p, now)
+		return s.packet(dst, p, from, now)
 	default:
 		s.drop(DropClass)
 	}
@@ -259,8 +259,8 @@ func (s *Session) afterwards(p []byte, from Route, now int64, out Batch) {
 	}
 }
 
-// packet takes RTP, of which there must be none, or RTCP (RFC 5761 §4 tells them apart).
-func (s *Session) packet(dst []Event, p []byte, now int64) []Event {
+// packet takes RTP, of which there must be none, or RTCP (RFC 5761 §4 tells them apart) from a checked address.
+func (s *Session) packet(dst []Event, p []byte, from Route, now int64) []Event {
 	if len(p) < rtcpHeader || p[1] < 192 || p[1] > 223 {
 		s.drop(DropRTP)
 		if s.media++; s.media > maxRTP {
@@ -280,6 +280,9 @@ func (s *Session) packet(dst []Event, p []byte, now int64) []Event {
 	if d := s.senders.take(senderOf(plain), index); d != Kept {
 		s.drop(d)
 		return dst
+	}
+	if s.senders.newest(senderOf(plain), index) {
+		s.ice.follow(from, now)
 	}
 	s.flight = nil // the peer has the keys, so it has had our last flight
 	return s.walk(dst, plain, s.server.config.Clock.NTP(now))

@@ -123,5 +123,15 @@ func (s *senders) take(ssrc, index uint32) Drop {
 	return Kept
 }
 
+// newest says whether nothing later than index has come from ssrc.
+func (s *senders) newest(ssrc, index uint32) bool {
+	for i := range s.windows[:s.n] {
+		if s.windows[i].ssrc == ssrc {
+			return s.windows[i].newest == index
+		}
+	}
+	return false
+}
+
 // senderOf is the SSRC in the clear header.
 func senderOf(p []byte) uint32 { return binary.BigEndian.Uint32(p[4:]) }
