@@ -40,6 +40,8 @@ type layer struct {
 	since    int64  // the first of them
 	keyTS    uint64 // of the keyframe that is arriving; 0: none
 	keyBytes int
+	highest  uint64 // number of the newest packet
+	heard    int64  // when it came
 
 	packets atomic.Uint64
 	bytes   atomic.Uint64
@@ -92,7 +94,7 @@ func (l *layer) begin() {
 	}
 	s.ring = packet.NewRing(slots)
 	s.followers = make([]atomic.Int32, len(l.track.follows))
-	l.stream, l.parser, l.keyTS = s, packet.NewParser(s.id, s.kind), 0
+	l.stream, l.parser, l.keyTS, l.highest = s, packet.NewParser(s.id, s.kind), 0, 0
 	l.current.Store(s)
 	if l.track.enter(s) {
 		l.caster.engine.castChanged(l.caster.cast)
@@ -145,6 +147,7 @@ func (l *layer) take(p *rtp.Packet, now int64) {
 	switch placed := l.stream.ring.Put(parsed); placed {
 	case packet.Appended:
 		l.keyframe(parsed)
+		l.returned(parsed)
 		if parsed.Marker && l.stream.kind.Video() {
 			l.stream.ring.Even(parsed)
 		}
@@ -205,6 +208,20 @@ func (l *layer) keyframe(p *packet.Packet) {
 		l.gate.Completed(l.keyBytes)
 		l.mu.Unlock()
 	}
+}
+
+// returned asks for a keyframe when p is the first packet after the caster's network was away. The viewers would ask
+// too, but a browser waits for the missing frames up to 3 s before it does.
+func (l *layer) returned(p *packet.Packet) {
+	away := l.highest != 0 && p.Seq > l.highest+1 && p.Arrival-l.heard >= int64(forward.Away)
+	l.highest, l.heard = p.Seq, p.Arrival
+	if !away || p.Keyframe || !l.followed() {
+		return
+	}
+	l.mu.Lock()
+	l.gate.Cut()
+	l.mu.Unlock()
+	l.wantKeyframe(time.Now())
 }
 
 // wantKeyframe is a viewer's wish. It may be called from any goroutine.

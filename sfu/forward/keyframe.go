@@ -78,6 +78,14 @@ func (k *Keyframe) Due(now time.Time) bool {
 	return true
 }
 
+// Cut says that the caster's network was away until now: a request that left in that time never arrived, nor did what
+// is missing of a keyframe. The next Want asks at once.
+func (k *Keyframe) Cut() { k.pending, k.asked, k.begun = false, time.Time{}, time.Time{} }
+
+// Away is how long a stream is silent before packets that are missing after it count as an outage: nobody waits for
+// them to be sent again.
+const Away = 500 * time.Millisecond
+
 // Gap is the least time between two requests now: it grows with what the newest keyframe cost.
 func (k *Keyframe) Gap() time.Duration {
 	gap := orDefault(k.policy.Gap, KeyframeGap)

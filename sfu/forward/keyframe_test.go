@@ -130,3 +130,19 @@ func TestKeyframeBudget(t *testing.T) {
 		t.Errorf("%d bytes of keyframes in a minute, want at most %d", sent, most)
 	}
 }
+
+func TestAskedAtOnceAfterTheCastersNetworkWasAway(t *testing.T) {
+	k := NewKeyframe(ScreenKeyframes)
+	k.Want(epoch)
+	at := epoch.Add(200 * time.Millisecond)
+	if k.Want(at) {
+		t.Fatal("asked twice within the gap")
+	}
+	k.Cut()
+	if !k.Want(at) {
+		t.Error("a request that was lost with the network holds the next one back")
+	}
+	if k.Want(at.Add(ScreenKeyframes.Gap - 1)) {
+		t.Error("asked again within the gap")
+	}
+}
