@@ -1,0 +1,116 @@
+package sfu
+
+import (
+	"io"
+	"log/slog"
+	"net/netip"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"castcode/internal/linksim"
+	"castcode/sfu/forward"
+	"castcode/sfu/udp"
+)
+
+// newEngineIn is newEngine on a socket of a namespace, bound to addr.
+func newEngineIn(t *testing.T, ns *linksim.Namespace, addr netip.Addr) (*Engine, *events) {
+	t.Helper()
+	var socket *udp.Socket
+	err := ns.Do(func() (err error) {
+		socket, err = udp.Listen(netip.AddrPortFrom(addr, 0), nil)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = socket.Close() })
+	address := socket.LocalAddr().AddrPort()
+	seen := &events{live: map[string]bool{}, slots: map[string]map[string]string{}, peers: map[string]string{}}
+	e, err := New(Config{
+		Socket: socket, Events: seen, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Addresses: func() []netip.AddrPort { return []netip.AddrPort{address} },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	return e, seen
+}
+
+// TestASlowViewerIsNobodyElsesBusiness: of a crowd one viewer sits behind 200 kbit/s, once by a link that queues and
+// once by the kernel's token bucket on the server's own device, and another stops reading. The others' picture is as
+// it was before, and the caster is asked for few keyframes.
+func TestASlowViewerIsNobodyElsesBusiness(t *testing.T) {
+	for _, kernel := range []bool{false, true} {
+		name := "queueing link"
+		if kernel {
+			name = "token bucket"
+		}
+		t.Run(name, func(t *testing.T) { besideTheSlow(t, kernel) })
+	}
+}
+
+const narrow = 200_000 // bit/s
+
+func besideTheSlow(t *testing.T, kernel bool) {
+	t.Cleanup(func() { goleak.VerifyNone(t) })
+	lab := linksim.New(t)
+	server, far := lab.Namespace("server"), lab.Namespace("slow")
+	var link *linksim.Link
+	var atServer, atFar linksim.End
+	if kernel {
+		atServer, atFar = lab.Cable(server, far)
+	} else {
+		link, atServer, atFar = lab.Link(server, far, linksim.Conditions{}, linksim.Conditions{})
+	}
+	e, seen := newEngineIn(t, server, atServer.Addr)
+	caster := openStudio(t, e, seen, "c", "caster", 1, newWire(t, server, atServer.Addr, 1), crowdRate)
+	var crowd []*spectator
+	sitIn := func(id string, ns *linksim.Namespace, addr netip.Addr) *spectator {
+		v := sit(t, e, "c", id, newWire(t, ns, addr, 1), nil)
+		seen.connected(t, id)
+		return v
+	}
+	for i := range crowdSize(50) {
+		crowd = append(crowd, sitIn("viewer-"+string(rune('A'+i/10))+string(rune('0'+i%10)), server, atServer.Addr))
+	}
+	slow, stopped := sitIn("slow", far, atFar.Addr), sitIn("stopped", server, atServer.Addr)
+	shows(t, append(crowd, slow, stopped), 30)
+
+	const length = 8 * time.Second
+	asked, begun := e.Snapshot().Asked, time.Since(epochOfMarks)
+	shows(t, crowd, int(length/frameTime)/2)
+	middle := time.Since(epochOfMarks)
+	if n := e.Snapshot().Asked - asked; n != 0 {
+		t.Errorf("%d keyframes were asked before anybody was slow", n)
+	}
+	if kernel {
+		server.Limit(atServer, narrow, 3000, 300*time.Millisecond)
+	} else {
+		link.Set(linksim.Conditions{Rate: narrow}, linksim.Conditions{})
+	}
+	stopped.wire.stop()
+	shows(t, crowd, int(length/frameTime))
+	end := time.Since(epochOfMarks)
+
+	alone, beside := sum(crowd, begun, middle), sum(crowd, middle, end)
+	t.Logf("%d others alone: %v", len(crowd), alone)
+	t.Logf("%d others beside: %v", len(crowd), beside)
+	n, most := caster.asked.Load()-int64(asked), forward.WishBurst+int64((end-middle)/forward.WishEvery)+1
+	t.Logf("slow: %v; %d keyframes asked in %v; drops %v", sum([]*spectator{slow}, middle, end), n, end-middle, e.Snapshot().Drops)
+	if beside.skipped != 0 {
+		t.Errorf("the others skipped %d frames", beside.skipped)
+	}
+	// A shared machine has stalls of its own: they are seen without the slow ones too.
+	if beside.freezes > alone.freezes*3+len(crowd)*2 {
+		t.Errorf("the others froze %d times, %d times without the slow ones", beside.freezes, alone.freezes)
+	}
+	if beside.p99 > 2*alone.p99+frameTime {
+		t.Errorf("the others' p99 is %v, %v without the slow ones", beside.p99, alone.p99)
+	}
+	if n > most {
+		t.Errorf("%d keyframes asked for the slow one, want %d at most", n, most)
+	}
+}
