@@ -22,6 +22,9 @@ const (
 	iceConsent     = 30 * time.Second // RFC 7675 §5.1: consent expires; failed
 )
 
+// replayWindow is how far behind the newest a packet of a caster may be, in packets (RFC 3711 §3.3.2): 2 s of 8 Mbit/s.
+const replayWindow = 2048
+
 // settings is how every connection of the engine behaves: ICE-lite on the one socket, DTLS server, no mDNS, AES-GCM
 // before AES-CM because it seals in a quarter of the time.
 func settings(mux ice.UDPMux, logs logging.LoggerFactory) (webrtc.SettingEngine, error) {
@@ -33,6 +36,9 @@ func settings(mux ice.UDPMux, logs logging.LoggerFactory) (webrtc.SettingEngine,
 	s.SetICETimeouts(iceSilence, iceConsent, 2*time.Second)
 	s.SetIncludeLoopbackCandidate(true) // what is advertised is the mux's list, not the machine's
 	s.SetSRTPProtectionProfiles(dtls.SRTP_AEAD_AES_128_GCM, dtls.SRTP_AES128_CM_HMAC_SHA1_80)
+	// A caster that resends under the packet's own number (OBS does) is late by a round trip or two: 64 packets, which is
+	// the library's window, are 0.2 s at 2.5 Mbit/s and less than one keyframe.
+	s.SetSRTPReplayProtectionWindow(replayWindow)
 	s.SetDTLSConnectContextMaker(func() (context.Context, func()) {
 		return context.WithTimeout(context.Background(), dtlsTimeout)
 	})

@@ -180,6 +180,30 @@ func TestCasterIsAskedForLostPackets(t *testing.T) {
 	}
 }
 
+// A caster that sends a lost packet again under its own number may be hundreds of packets late with it: after a keyframe
+// of a large screen, or over a long way.
+func TestCastersLateResendIsTaken(t *testing.T) {
+	const last = 400
+	e, seen := newEngine(t)
+	caster := publish(t, e, "c", "caster")
+	v := watch(t, e, "c", "v")
+	seen.connected(t, "caster", "v")
+	var first uint16
+	for seq := uint16(1); seq <= last; seq++ {
+		if seq == 4 {
+			continue
+		}
+		caster.send(seq, 0, seq == 1)
+		if p := v.next(); seq == 1 {
+			first = p.SequenceNumber
+		}
+	}
+	caster.send(4, 0, false)
+	if p := v.next(); p.SequenceNumber != first+3 {
+		t.Errorf("packet 4 came as %d, want %d", p.SequenceNumber, first+3)
+	}
+}
+
 func TestLeaveAndEnd(t *testing.T) {
 	e, seen := newEngine(t)
 	caster := publish(t, e, "c", "caster")

@@ -2,6 +2,8 @@ package sfu
 
 import (
 	"encoding/binary"
+	"errors"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,6 +25,11 @@ const (
 	// another packet cannot be shown yet, and the shard's tick takes care of it.
 	wakeEvery = 32
 	holdFor   = time.Millisecond
+	// repairPoll is how often the read loop looks for packets that were sent again while some are missing, and repairFor
+	// for how long after the newest gap: the library hands them out when it is asked for the next packet, and behind
+	// the last one of a screen that stands still there is none.
+	repairPoll = 10 * time.Millisecond
+	repairFor  = 2 * time.Second
 )
 
 // layer is one incoming RTP stream of a caster, as pion hands it out.
@@ -38,6 +45,8 @@ type layer struct {
 	parser   *packet.Parser
 	unwoken  int    // packets since the last wake
 	since    int64  // the first of them
+	missing  int    // packets that may still be sent again
+	gapAt    int64  // when the newest of them were found missing
 	keyTS    uint64 // of the keyframe that is arriving; 0: none
 	keyBytes int
 	highest  uint64 // number of the newest packet
@@ -94,7 +103,7 @@ func (l *layer) begin() {
 	}
 	s.ring = packet.NewRing(slots)
 	s.followers = make([]atomic.Int32, len(l.track.follows))
-	l.stream, l.parser, l.keyTS, l.highest = s, packet.NewParser(s.id, s.kind), 0, 0
+	l.stream, l.parser, l.keyTS, l.highest, l.missing = s, packet.NewParser(s.id, s.kind), 0, 0, 0
 	l.current.Store(s)
 	if l.track.enter(s) {
 		l.caster.engine.castChanged(l.caster.cast)
@@ -106,8 +115,12 @@ func (l *layer) run() {
 	l.begin()
 	var p rtp.Packet
 	buf := make([]byte, maxRTP)
-	for {
+	for polling := false; ; {
+		polling = l.poll(polling)
 		n, _, err := l.remote.Read(buf)
+		if timeout := net.Error(nil); polling && errors.As(err, &timeout) && timeout.Timeout() {
+			continue
+		}
 		if err != nil {
 			return
 		}
@@ -122,6 +135,21 @@ func (l *layer) run() {
 		}
 		l.take(&p, l.caster.engine.now())
 	}
+}
+
+// poll limits the next read while packets are missing. It is given and returns whether there is a limit.
+func (l *layer) poll(polling bool) bool {
+	wanted := l.missing > 0 && l.caster.engine.now()-l.gapAt < int64(repairFor)
+	var limit time.Time
+	if wanted {
+		limit = time.Now().Add(repairPoll)
+	} else {
+		l.missing = 0
+	}
+	if (wanted || polling) && l.remote.SetReadDeadline(limit) != nil {
+		return false
+	}
+	return wanted
 }
 
 // take parses one packet, puts it into the log and wakes those who follow.
@@ -144,6 +172,9 @@ func (l *layer) take(p *rtp.Packet, now int64) {
 	}
 	l.newest.Store(parsed)
 	l.stream.meter.count(parsed)
+	if newest := l.stream.ring.Newest(); newest != 0 && parsed.Seq > newest+1 {
+		l.missing, l.gapAt = l.missing+int(min(parsed.Seq-newest-1, uint64(packet.VideoSlots))), now
+	}
 	switch placed := l.stream.ring.Put(parsed); placed {
 	case packet.Appended:
 		l.keyframe(parsed)
@@ -153,6 +184,7 @@ func (l *layer) take(p *rtp.Packet, now int64) {
 		}
 		l.wake(parsed, now)
 	case packet.Late:
+		l.missing--
 		l.track.late(l.stream, parsed)
 	default:
 		l.track.drops.misplaced(placed)
