@@ -13,7 +13,7 @@ import (
 
 const (
 	// tickEvery is the grain of what may be a little late: tails, starts. Each viewer's second is spread over ticks.
-	tickEvery = 20 * time.Millisecond
+	tickEvery = 40 * time.Millisecond
 	ticks     = int(time.Second / tickEvery)
 	// tailsFor is for how long after it sent something a follow is looked at for tails; longer than any of them.
 	tailsFor = 2 * time.Second

@@ -34,6 +34,14 @@ func ordered(runs []Pair, of func(p Pair) float64) []float64 {
 
 func middle(list []float64) float64 { return list[len(list)/2] }
 
+// less is the median ratio to the floor of the runs in real time, when what else was done takes part per second.
+func (r *Result) less(part time.Duration) float64 {
+	return middle(ordered(r.Paced, func(p Pair) float64 {
+		own := p.CPU.Seconds() - part.Seconds()*p.Length.Seconds()
+		return own / float64(max(p.Packets, 1)) * 1e6 / p.Floor.microseconds()
+	}))
+}
+
 // microseconds is the CPU time of a packet.
 func (f Figures) microseconds() float64 { return float64(f.CPU) / float64(max(f.Packets, 1)) / 1e3 }
 
@@ -65,17 +73,18 @@ func table(w io.Writer, results []Result) {
 		row(w, r.Name, how, r.Flat)
 		row(w, r.Name, "real time", r.Paced)
 	}
-	fmt.Fprintln(w, "\n| contestant | CPU per join | memory per viewer | goroutines per viewer | upkeep per viewer and second | taking the stream in | of floor without it |")
-	fmt.Fprintln(w, "|---|---|---|---|---|---|---|")
+	fmt.Fprintln(w, "\n| contestant | CPU per join | memory per viewer | goroutines per viewer | upkeep per viewer and second | taking the stream in | of floor without it | and without upkeep |")
+	fmt.Fprintln(w, "|---|---|---|---|---|---|---|---|")
 	for _, r := range results {
-		in, alone := "–", "–"
-		if r.Ingest > 0 && len(r.Paced) > 0 {
+		in, without, media := "–", "–", "–"
+		if r.Ingest > 0 {
 			in = fmt.Sprintf("%.1f ms/s", r.Ingest.Seconds()*1e3)
-			alone = fmt.Sprintf("%.2f", middle(ordered(r.Paced, func(p Pair) float64 {
-				return (p.CPU - r.Ingest*time.Duration(p.Length)/time.Second).Seconds() / float64(p.Packets) * 1e6 / p.Floor.microseconds()
-			})))
 		}
-		fmt.Fprintf(w, "| %s | %.2f ms | %.1f KiB | %.2f | %.0f µs | %s | %s |\n", r.Name, r.JoinCPU.Seconds()*1e3, float64(r.Memory)/1024, r.Goroutines, r.Upkeep.Seconds()*1e6, in, alone)
+		if len(r.Paced) > 0 {
+			without = fmt.Sprintf("%.2f", r.less(r.Ingest))
+			media = fmt.Sprintf("%.2f", r.less(r.Ingest+r.Upkeep*time.Duration(r.Viewers)))
+		}
+		fmt.Fprintf(w, "| %s | %.2f ms | %.1f KiB | %.2f | %.0f µs | %s | %s | %s |\n", r.Name, r.JoinCPU.Seconds()*1e3, float64(r.Memory)/1024, r.Goroutines, r.Upkeep.Seconds()*1e6, in, without, media)
 	}
 }
 
