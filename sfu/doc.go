@@ -3,7 +3,7 @@
 // in plain arguments (Engine's methods one way, Events the other).
 //
 // Two rules come before everything else. A packet is immutable from the moment it lies in a ring. And what belongs to
-// a viewer's media is touched by the goroutine of its shard alone.
+// a viewer's media is touched only by whoever holds its shard.
 //
 // The path of a packet, in the order of the files:
 //
@@ -33,8 +33,8 @@
 //
 //   - Engine.mu guards the maps of casts and peers, and is never held while pion, a shard or an event is called.
 //   - shard.mu guards the inbox and the list of what changed, for the time of an append.
-//   - No lock is taken for a forwarded packet. Selector, rewriter, pacer, seal and batch allocate nothing (their tests
-//     count); the path as a whole has no such test yet.
+//   - No lock is taken for a forwarded packet and nothing is allocated (TestForwardingAllocatesNothing counts). A shard's
+//     state belongs to whoever holds shard.busy: its own goroutine, or the socket's reader for what it has just read.
 //   - A caster's goroutines end when its PeerConnection is closed; Engine.Close waits for them and for the shards.
 //
 // Both ends are ICE-lite and answer once: the server never offers. Only an ICE restart (restart.go) is answered again,
