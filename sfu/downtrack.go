@@ -241,18 +241,18 @@ func (d *downTrack) send(now int64) int {
 // seal writes p under the numbers n into the shard's batch and returns its size, 0 when it was refused.
 func (d *downTrack) seal(form transport.Form, p *packet.Packet, n forward.Numbers, now int64) int {
 	sh := d.viewer.shard
-	payload, padding := transport.Payload{Body: p.Payload}, uint8(0)
+	payload := transport.Payload{Body: p.Payload}
 	if form == transport.First && d.resends() { // a Repeat must be the same bytes, whatever the padding is by then
-		payload.Body, padding = p.Padded()
+		payload.Body, payload.Padded = p.Padded()
 	}
-	payload.Padded = padding
 	d.ext = transport.Extensions{
 		SendTime: now, CaptureTime: transport.NTP(p.AbsCapture), AudioLevel: p.Level, HasLevel: p.HasLevel,
 		Dependency: p.Descriptor,
 	}
 	if n.Shift != (codec.Shift{}) {
-		sh.scratch = n.Shift.AppendPayload(sh.scratch[:0], p.Payload, &p.Traits, p.Picture)
-		payload = transport.Payload{Head: sh.scratch}
+		front := p.Front(len(p.Payload))
+		sh.scratch = n.Shift.AppendPayload(sh.scratch[:0], p.Payload[:front], &p.Traits, p.Picture)
+		payload.Head, payload.Body = sh.scratch, payload.Body[front:]
 		if p.Descriptor != nil {
 			end := len(sh.scratch)
 			sh.scratch = n.Shift.AppendDescriptor(sh.scratch, p.Descriptor)
@@ -260,9 +260,6 @@ func (d *downTrack) seal(form transport.Form, p *packet.Packet, n forward.Number
 		}
 	}
 	h := transport.RTPHeader{Form: form, Marker: n.Marker, Seq: uint16(n.Seq), Timestamp: n.TS}
-	if payload.Padded == 0 {
-		h.Padding = padding
-	}
 	return d.write(h, payload)
 }
 

@@ -207,6 +207,10 @@ func FuzzInspect(f *testing.F) {
 		}
 		s := Shift{Picture: picture, TL0: other, KeyIndex: other}
 		out := s.AppendPayload(nil, p, &info, info.PictureID)
+		front := info.Front(len(p))
+		if parts := append(s.AppendPayload(nil, p[:front], &info, info.PictureID), p[front:]...); !bytes.Equal(parts, out) {
+			t.Fatalf("% x becomes % x whole and % x in two parts", p, out, parts)
+		}
 		if len(out) < len(p) || len(out) > len(p)+1 {
 			t.Fatalf("%d bytes become %d", len(p), len(out))
 		}

@@ -9,6 +9,11 @@ type Shift struct {
 	KeyIndex uint8  // VP8 KEYIDX, 5 bits
 }
 
+// Front is how many bytes at the beginning of a payload of n bytes AppendPayload may change; it may be given these alone.
+func (t *Traits) Front(n int) int {
+	return min(1+max(int(t.PictureAt)+1, int(t.TL0At), int(t.KeyAt)), n)
+}
+
 // AppendPayload appends payload, of which info speaks, with its numbers moved by s to dst and returns the extended
 // slice, which is at most one byte longer than payload: a picture id of 7 bits becomes one of 15 when its new value
 // asks for it, and stays so wide. picture is the picture id in 15 bits (info.PictureID may have only 7 of them). It
