@@ -295,7 +295,7 @@ func (d *downTrack) late(s *stream, p *packet.Packet, now int64) {
 		d.track.drops.add(DropReason(why))
 		return
 	}
-	d.seal(transport.First, p, n, now)
+	d.viewer.pacer.Take(d.seal(transport.First, p, n, now))
 }
 
 // nack answers a request for packets from the log.

@@ -22,10 +22,11 @@ const (
 	DropInbox                                                   // a shard's inbox was full
 	DropFlood                                                   // a viewer sent more datagrams than viewers do
 	DropWish                                                    // no packet: a viewer's wish for a keyframe that came too soon
+	DropStale                                                   // it came late, and a whole picture had begun since
 	dropReasons
 )
 
-var dropNames = [...]string{"no_codec", "lag", "seal", "malformed", "duplicate", "too_late_in", "inbox", "viewer_flood", "wish"}
+var dropNames = [...]string{"no_codec", "lag", "seal", "malformed", "duplicate", "too_late_in", "inbox", "viewer_flood", "wish", "stale"}
 
 func (r DropReason) String() string {
 	if r < DropNoCodec {

@@ -30,6 +30,8 @@ const (
 	// the last one of a screen that stands still there is none.
 	repairPoll = 10 * time.Millisecond
 	repairFor  = 2 * time.Second
+
+	videoClock = 90_000 // RFC 3551 §4.1
 )
 
 // layer is one incoming RTP stream of a caster, as pion hands it out.
@@ -185,10 +187,28 @@ func (l *layer) take(p *rtp.Packet, now int64) {
 		l.wake(parsed, now)
 	case packet.Late:
 		l.missing--
-		l.track.late(l.stream, parsed)
+		if l.stale(parsed) {
+			l.track.drops.add(DropStale)
+		} else {
+			l.track.late(l.stream, parsed)
+		}
 	default:
 		l.track.drops.misplaced(placed)
 	}
+}
+
+// stale says whether a packet that came late is of no use to those who have passed its place: a whole picture has begun
+// since, or it is older than anybody waits. After an outage of some seconds the caster may send hundreds of them.
+func (l *layer) stale(p *packet.Packet) bool {
+	if !l.stream.kind.Video() {
+		return false
+	}
+	ring := l.stream.ring
+	if at, ok := ring.Keyframe(); ok && p.Seq < at {
+		return true
+	}
+	newest := ring.Get(ring.Newest())
+	return newest != nil && newest.TS > p.TS+videoClock*uint64(packet.Span/time.Second)
 }
 
 // wake tells the shards of p, now or together with what follows it.
