@@ -17,7 +17,8 @@
 //  3. track.go: one slot of a cast ("screen", "camera", "audio"). The slot is stable: viewers hang on to it while
 //     casters and their logs come and go. It has a menu of up to three layers, which meter.go measures.
 //  4. shard.go: one goroutine per processor. It takes what changed and goes through its viewers one after the other.
-//  5. viewer.go: what one viewer may be sent now: audio first, then video as its pacer allows.
+//  5. viewer.go: what one viewer may be sent now: audio first, then video as its pacer allows. What it does not
+//     allow waits in the log, up to a point (forward/lag.go).
 //  6. downtrack.go: the track as one viewer gets it: a cursor in the log, the selector that decides what passes, the
 //     rewriter that gives it this viewer's numbers. It is sealed straight into the shard's batch (package transport).
 //     layers.go: which layer the viewer shall get (package estimate guesses what its path carries, forward.Allocate

@@ -11,7 +11,7 @@ import (
 )
 
 // patience is how many packets a cursor may be behind before it is looked at whether that is too far.
-const patience = 64
+const patience = 16
 
 // meanPacket stands for the size of packets that nobody has looked at yet, in bytes.
 const meanPacket = 1100
@@ -38,7 +38,9 @@ type downTrack struct {
 	held     *packet.Packet
 	verdict  forward.Verdict
 	replayTo uint64
-	wanting  bool // a keyframe was asked for and has not come
+	sending  uint64 // timestamp in the log of the newest keyframe that was begun; 0: none
+	outdated uint64 // newest outgoing number before the cursor jumped: what went out before is of no use any more
+	wanting  bool   // a keyframe was asked for and has not come
 	wishes   forward.KeyframeWishes
 
 	start    forward.Start
@@ -165,17 +167,26 @@ func (d *downTrack) catchUp(newest uint64) {
 	if d.cursor <= d.replayTo {
 		return // what lies behind it is on its way on purpose
 	}
-	switch to, lag := forward.CheckLag(d.stream.ring, d.cursor); lag {
+	switch to, lag := forward.CheckLag(d.stream.ring, d.cursor, d.sending); lag {
 	case forward.LagJump:
-		d.rewriter.Jump()
-		d.selector.Restart()
-		d.aim(d.stream, d.temporal) // it starts anew here; the next choice may be another
-		d.cursor = to
-		d.track.drops.add(DropLag)
+		d.jump(to)
 	case forward.LagWants:
 		d.viewer.lag(d.viewer.engine.now())
 		d.want(d.stream)
+	case forward.LagStops:
+		d.viewer.lag(d.viewer.engine.now())
+		d.jump(to)
+		d.want(d.stream)
 	}
+}
+
+// jump moves the cursor forward in its log to a place where the next thing that is sent is a keyframe.
+func (d *downTrack) jump(to uint64) {
+	d.rewriter.Jump()
+	d.selector.Restart()
+	d.aim(d.stream, d.temporal) // it starts anew here; the next choice may be another
+	d.cursor, d.held, d.sending, d.outdated = to, nil, 0, d.rewriter.Newest()
+	d.track.drops.add(DropLag)
 }
 
 // want asks for a keyframe of s, once until one was sent. A wish beyond what the viewer has earned is refused, and
@@ -186,11 +197,23 @@ func (d *downTrack) want(s *stream) {
 	}
 }
 
-// asked is the viewer's own wish for a keyframe.
+// asked is the viewer's own wish for a keyframe. One that lies ahead of a cursor that lags, or is being sent, is the
+// answer; another would come behind it.
 func (d *downTrack) asked(now int64) {
-	if d.stream != nil && d.start.Asked(now) {
-		d.wish(d.stream, d.viewer.roundTrip, now)
+	if d.stream == nil || !d.start.Asked(now) {
+		return
 	}
+	if d.cursor != 0 && d.format != nil && d.stream == d.target && d.stream.kind.Video() {
+		switch to, ahead := forward.KeyframeAhead(d.stream.ring, d.cursor, d.sending); {
+		case ahead && to > d.cursor && d.cursor > d.replayTo:
+			d.jump(to)
+			d.viewer.shard.mark(d.viewer)
+			return
+		case ahead:
+			return
+		}
+	}
+	d.wish(d.stream, d.viewer.roundTrip, now)
 }
 
 // wish takes a wish to the gate of s, unless the viewer has had too many.
@@ -220,7 +243,7 @@ func (d *downTrack) send(now int64) int {
 		return 0
 	}
 	if p.Keyframe {
-		d.wanting = false
+		d.wanting, d.sending = false, p.TS
 		d.wishes.Served(now)
 	}
 	if d.lastFrom == nil || int32(n.TS-d.lastTS) >= 0 {
@@ -304,7 +327,7 @@ func (d *downTrack) nack(pair forward.NackPair, now int64) {
 	sh.numbers = pair.Append(sh.numbers[:0])
 	for _, seq := range sh.numbers {
 		sent, ok := d.rewriter.Find(seq)
-		if !ok {
+		if !ok || sent.Out() <= d.outdated {
 			continue
 		}
 		s := d.logOf(sent.Source)
@@ -314,6 +337,9 @@ func (d *downTrack) nack(pair forward.NackPair, now int64) {
 		p := s.ring.Get(sent.Seq)
 		if p == nil {
 			continue
+		}
+		if !d.viewer.pacer.Resends() {
+			return // the path is full; whoever still needs it asks again
 		}
 		age := time.Duration(now - p.Arrival)
 		if d.repair.Ask(sent.Out(), len(p.Payload), age, d.viewer.roundTrip, now) != forward.Resend {

@@ -30,7 +30,7 @@ func (d *downTrack) enterLog(s *stream) {
 	if d.stream != nil {
 		d.previous = d.stream
 	}
-	d.stream, d.replayTo = s, 0
+	d.stream, d.replayTo, d.sending = s, 0, 0
 }
 
 // detach lets the layers go. The shard calls it when the viewer leaves.
@@ -153,15 +153,23 @@ func (v *viewer) reckon(now int64) {
 
 // limit takes a new estimate into use.
 func (v *viewer) limit(now int64) {
-	if rate := v.estimate.Rate(); rate != v.rate {
-		v.rate = rate
-		v.pacer.SetRate(rate)
-	}
+	v.pace()
 	v.choose(now)
 }
 
-// lag says that the viewer's path did not take what was sent.
+// lag says that a cursor is far behind. When the pacer keeps to an estimate that is what the estimate wants, and tells
+// nothing new about the path.
 func (v *viewer) lag(now int64) {
-	v.estimate.Lag(now)
-	v.pacer.SetRate(v.estimate.Rate())
+	if v.rate == 0 {
+		v.estimate.Lag(now)
+		v.pace()
+	}
+}
+
+// pace tells the pacer how fast a backlog may leave.
+func (v *viewer) pace() {
+	if rate := v.estimate.Pace(); rate != v.rate {
+		v.rate = rate
+		v.pacer.SetRate(rate)
+	}
 }

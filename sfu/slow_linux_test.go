@@ -98,8 +98,9 @@ func besideTheSlow(t *testing.T, kernel bool) {
 	alone, beside := sum(crowd, begun, middle), sum(crowd, middle, end)
 	t.Logf("%d others alone: %v", len(crowd), alone)
 	t.Logf("%d others beside: %v", len(crowd), beside)
+	few := sum([]*spectator{slow}, middle, end)
 	n, most := caster.asked.Load()-int64(asked), forward.WishBurst+int64((end-middle)/forward.WishEvery)+1
-	t.Logf("slow: %v; %d keyframes asked in %v; drops %v", sum([]*spectator{slow}, middle, end), n, end-middle, e.Snapshot().Drops)
+	t.Logf("slow: %v; %d keyframes asked in %v; drops %v", few, n, end-middle, e.Snapshot().Drops)
 	if beside.skipped != 0 {
 		t.Errorf("the others skipped %d frames", beside.skipped)
 	}
@@ -109,6 +110,19 @@ func besideTheSlow(t *testing.T, kernel bool) {
 	}
 	if beside.p99 > 2*alone.p99+frameTime {
 		t.Errorf("the others' p99 is %v, %v without the slow ones", beside.p99, alone.p99)
+	}
+	if few.frames < 2 {
+		t.Errorf("the slow one was shown %d pictures, want 2 at least", few.frames)
+	}
+	if lags := e.Snapshot().Drops[DropLag.String()]; lags == 0 {
+		t.Error("the slow one's cursor never jumped")
+	}
+	// What the narrow link's queue held at first is through by now: what comes is a slide show that keeps up.
+	shows(t, []*spectator{slow}, 2)
+	slides := sum([]*spectator{slow}, end, time.Since(epochOfMarks))
+	t.Logf("slow, afterwards: %v", slides)
+	if slides.farthest > forward.FarthestLag+2*time.Second {
+		t.Errorf("the slow one's pictures are up to %v old", slides.farthest)
 	}
 	if n > most {
 		t.Errorf("%d keyframes asked for the slow one, want %d at most", n, most)

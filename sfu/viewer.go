@@ -151,9 +151,22 @@ func (v *viewer) reported(e *transport.Event, now int64) {
 		v.estimate.RoundTrip(v.roundTrip, now)
 	}
 	if d := v.down(e.Track); d != nil && !e.Resend && d.track.slot != Audio {
+		if packets, octets := d.out.Sent(); v.pictures() == 1 && packets > 0 {
+			v.estimate.Arrived(e.Report.Highest, int(octets/packets), now)
+		}
 		v.estimate.Loss(e.Report.FractionLost, now)
 	}
 	v.limit(now)
+}
+
+// pictures is how many tracks of video are being sent.
+func (v *viewer) pictures() (n int) {
+	for _, d := range v.downs {
+		if d.track.slot != Audio && d.lastFrom != nil {
+			n++
+		}
+	}
+	return n
 }
 
 func (v *viewer) down(t *transport.Track) *downTrack {

@@ -9,6 +9,9 @@ import "time"
 type Estimator interface {
 	// Sent says how many bytes left in all, about once a second.
 	Sent(bytes uint64, now int64)
+	// Arrived says up to which extended number a receiver report has seen packets, of meanBytes each. Call it before
+	// Loss, and only where one stream is nearly all that is sent.
+	Arrived(highest uint32, meanBytes int, now int64)
 	// Loss says which part of the packets, of 256, a receiver report says were lost since the one before (RFC 3550
 	// §6.4.1).
 	Loss(fraction uint8, now int64)
@@ -20,6 +23,9 @@ type Estimator interface {
 	Lag(now int64)
 	// Rate is the estimate in bit/s; 0 while it is not known, which is until the path has shown a limit.
 	Rate() int
+	// Pace is how fast a backlog may leave, in bit/s; 0 while nothing is known. It is not the same as Rate: a sender
+	// that sends little learns little, so a low Rate need not mean a narrow path.
+	Pace() int
 }
 
 const (
@@ -39,11 +45,26 @@ const (
 	grow     = 80 // per mille and second
 	growNear = 20 // the same where there was trouble before, halved each time down to the least
 	growMin  = 5
+
+	// A screen that stands still sends little, and an estimate made of that would hold up its next keyframe for many
+	// seconds. So trouble slows a backlog below freely, in bit/s, only if it is plainly that of a narrow path: enough was
+	// sent to fill one (enough, in bit/s, or half of the pace), and the receiver says so, or much was lost, or something
+	// was and the round trip is long, or it is very long.
+	freely   = 2_500_000
+	enough   = 300_000
+	lossMost = 64 // of 256
+	longTrip = 150 * time.Millisecond
+	deepTrip = time.Second
+	// drain is the pace after a cut, in percent of the estimate: what filled the queues on the way has to leave them.
+	drain = 75
+	// growIdle is how fast the pace grows, per mille and second, while less than half of it is used.
+	growIdle = 300
 )
 
 // Reports is the Estimator from receiver reports and REMB. The zero value knows nothing.
 type Reports struct {
 	rate int
+	pace int // 0: not known
 
 	begun, at int64 // of Sent
 	bytes     uint64
@@ -53,6 +74,11 @@ type Reports struct {
 	ceiling int   // the rate that it left
 	near    int   // growth near the ceiling, per mille; 0: growNear
 
+	highest   uint32 // of the newest report
+	highestAt int64
+	comes     int64 // bit/s that came or was lost between the newest two; 0: not known
+
+	long     time.Duration // by how much the newest round trip is longer than trip
 	trip     time.Duration // shortest of late
 	tripAt   int64
 	slow     int // reports in a row with a long round trip
@@ -65,6 +91,9 @@ var _ Estimator = (*Reports)(nil)
 
 // Rate is the estimate in bit/s; 0 while it is not known.
 func (r *Reports) Rate() int { return r.rate }
+
+// Pace is how fast a backlog may leave, in bit/s; 0 while nothing is known.
+func (r *Reports) Pace() int { return r.pace }
 
 // Sent notes what left and lets the estimate grow.
 func (r *Reports) Sent(bytes uint64, now int64) {
@@ -102,16 +131,40 @@ func (r *Reports) growBy(elapsed, now int64) {
 			speed = growNear
 		}
 	}
-	r.rate += int(int64(r.rate) * int64(speed) / 1000 * min(elapsed, int64(2*time.Second)) / int64(time.Second))
-	r.rate = min(r.rate, highest)
+	r.rate = grown(r.rate, speed, elapsed)
+	speed = grow
+	if r.sent < r.pace/2 {
+		speed = growIdle
+	}
+	r.pace = max(grown(r.pace, speed, elapsed), r.rate)
+}
+
+// grown is rate after a time of growth by speed, per mille and second.
+func grown(rate, speed int, elapsed int64) int {
+	more := int64(rate) * int64(speed) / 1000 * min(elapsed, int64(2*time.Second)) / int64(time.Second)
+	return min(rate+int(more), highest)
+}
+
+// Arrived measures what comes. A report is late by the queue that it tells of: what is sent by then is another matter,
+// and to take its loss off that again and again would end at a fraction of what the path carries.
+func (r *Reports) Arrived(highest uint32, meanBytes int, now int64) {
+	elapsed, packets := now-r.highestAt, int64(highest-r.highest)
+	known := r.highestAt != 0 && packets < 1<<16 && elapsed >= int64(100*time.Millisecond)
+	r.highest, r.highestAt, r.comes = highest, now, 0
+	if known {
+		r.comes = max(packets*int64(meanBytes)*8*1000/(elapsed/1_000_000), 1)
+	}
 }
 
 // Loss cuts the estimate when the path loses much.
 func (r *Reports) Loss(fraction uint8, now int64) {
 	r.lastLoss = fraction
 	if fraction >= lossHigh {
-		passes := int(int64(r.sent) * int64(256-int(fraction)) / 256)
-		r.cut(passes*95/100, now)
+		passes := int64(r.sent)
+		if r.comes != 0 {
+			passes = r.comes
+		}
+		r.cut(int(min(passes*int64(256-int(fraction))/256, highest))*95/100, fraction >= lossMost || r.long >= longTrip, now)
 	}
 }
 
@@ -120,13 +173,14 @@ func (r *Reports) RoundTrip(d time.Duration, now int64) {
 	if r.trip == 0 || d < r.trip || now-r.tripAt > forgetTrip {
 		r.trip, r.tripAt = d, now
 	}
-	if d < r.trip*5/2 || d < r.trip+150*time.Millisecond {
+	r.long = d - r.trip
+	if d < r.trip*5/2 || r.long < longTrip {
 		r.slow = 0
 		return
 	}
 	if r.slow++; r.slow >= 3 {
 		r.slow = 1
-		r.cut(r.sent*85/100, now)
+		r.cut(r.sent*85/100, r.long >= deepTrip, now)
 	}
 }
 
@@ -141,19 +195,20 @@ func (r *Reports) Bitrate(bitsPerSecond uint64, now int64) {
 	if r.rembLow == 0 {
 		r.rembLow = now
 	} else if now-r.rembLow >= persistent {
-		r.cut(r.remb, now)
+		r.cut(r.remb, true, now)
 	}
 }
 
 // Lag cuts the estimate to what can have passed.
-func (r *Reports) Lag(now int64) { r.cut(r.sent*70/100, now) }
+func (r *Reports) Lag(now int64) { r.cut(r.sent*70/100, false, now) }
 
-// cut lowers the estimate.
-func (r *Reports) cut(to int, now int64) {
+// cut lowers the estimate. plain says that the trouble is that of a narrow path, if enough was sent to fill one.
+func (r *Reports) cut(to int, plain bool, now int64) {
 	if r.begun == 0 || now-r.begun < settling || r.sent == 0 || r.trouble != 0 && now-r.trouble < cutGap {
 		return
 	}
 	to = max(to, lowest)
+	r.slowDown(to, plain)
 	if r.rate != 0 && to >= r.rate {
 		r.trouble = now
 		return
@@ -162,6 +217,17 @@ func (r *Reports) cut(to int, now int64) {
 		r.near = max(orDefault(r.near, growNear)/2, growMin) // it grew into trouble again
 	}
 	r.rate, r.ceiling, r.trouble, r.rembLow = to, to, now, 0
+}
+
+// slowDown lowers the pace with a cut.
+func (r *Reports) slowDown(to int, plain bool) {
+	used := r.sent >= enough || r.pace != 0 && r.sent >= r.pace/2
+	switch {
+	case plain && used && (r.pace == 0 || to*drain/100 < r.pace):
+		r.pace = max(to*drain/100, lowest)
+	case r.pace == 0:
+		r.pace = max(to, freely)
+	}
 }
 
 func orDefault(v, standard int) int {

@@ -142,3 +142,78 @@ func TestNothingOverflows(t *testing.T) {
 		t.Errorf("%d", r.Rate())
 	}
 }
+
+// Reports of a queue of three seconds tell of a flood that has ended; the estimate is what came all the time.
+func TestLateReportsDoNotCutAgainAndAgain(t *testing.T) {
+	var r Reports
+	now, bytes, highest := int64(0), uint64(0), uint32(65000)
+	for i := range 20 {
+		now += second
+		if i < 10 {
+			bytes += 125_000
+		} else {
+			bytes += uint64(r.Pace()) / 8
+		}
+		r.Sent(bytes, now)
+		highest += 125
+		fraction := uint8(0)
+		if i >= 8 && i < 13 {
+			fraction = 205 // four of five
+		}
+		r.Arrived(highest, 1000, now)
+		r.Loss(fraction, now)
+		if i >= 8 && (r.Rate() < 150_000 || r.Pace() < 120_000 || i < 14 && r.Pace() > 200_000) {
+			t.Errorf("second %d: rate %d, pace %d on a path of 200 kbit/s", i, r.Rate(), r.Pace())
+		}
+	}
+}
+
+// A screen that stands still sends little: some loss, or a round trip that is long for a while, does not slow its next
+// keyframe down. What the receiver says of a stream that fills the path does.
+func TestPaceIsNotMadeOfWhatWasSent(t *testing.T) {
+	send := func(rate int, trouble func(r *Reports, now int64)) *Reports {
+		r := &Reports{}
+		for i := int64(1); i < 20; i++ {
+			r.Sent(uint64(int64(rate)/8*i), i*second)
+			r.RoundTrip(30*time.Millisecond, i*second)
+			if i > 10 {
+				trouble(r, i*second)
+			}
+		}
+		return r
+	}
+	loses := func(r *Reports, now int64) { r.Loss(40, now) }
+	waits := func(r *Reports, now int64) { r.RoundTrip(400*time.Millisecond, now) }
+	says := func(r *Reports, now int64) { r.Bitrate(200_000, now) }
+	for name, trouble := range map[string]func(*Reports, int64){"loss": loses, "round trip": waits} {
+		if r := send(100_000, trouble); r.Pace() != 0 && r.Pace() < freely {
+			t.Errorf("%s: pace %d for a screen that sends 100 kbit/s", name, r.Pace())
+		}
+	}
+	if r := send(100_000, loses); r.Rate() == 0 {
+		t.Error("loss does not lower the rate")
+	}
+	if r := send(1_000_000, says); r.Pace() == 0 || r.Pace() > 200_000 {
+		t.Errorf("pace %d when the receiver says 200 kbit/s", r.Pace())
+	}
+	if r := send(1_000_000, func(r *Reports, now int64) { waits(r, now); loses(r, now) }); r.Pace() == 0 || r.Pace() > 1_000_000 {
+		t.Errorf("pace %d for loss behind a queue", r.Pace())
+	}
+}
+
+func TestPaceGrowsBack(t *testing.T) {
+	var r Reports
+	r.Sent(0, second)
+	for i := int64(2); i < 10; i++ {
+		r.Sent(uint64(i)*125_000, i*second)
+	}
+	r.Loss(200, 10*second)
+	low := r.Pace()
+	r.Loss(0, 11*second)
+	for i := int64(11); i < 40; i++ {
+		r.Sent(10*125_000+uint64(i)*1000, i*second)
+	}
+	if low == 0 || low >= 1_000_000 || r.Pace() < freely {
+		t.Errorf("pace %d, half a minute later %d", low, r.Pace())
+	}
+}

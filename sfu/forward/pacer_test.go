@@ -1,6 +1,9 @@
 package forward
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 // run lets a pacer work off video that all came at time 0, asked every step, and returns what left at each time.
 func paced(p *Pacer, bytes, size int, step int64) (left map[int64]int, end int64) {
@@ -29,10 +32,9 @@ func TestPacerLetsAnOrdinaryFrameGoAtOnce(t *testing.T) {
 }
 
 func TestPacerSpreadsALargeFrame(t *testing.T) {
-	for _, size := range []int{60_000, 150_000, 400_000} {
+	for _, size := range []int{150_000, 400_000} {
 		for _, step := range []int64{ms / 4, ms, 5 * ms} {
 			var p Pacer
-			p.SetRate(2_500_000)
 			left, end := paced(&p, size, 1200, step)
 			if end > int64(MaxWait) || end < int64(MaxWait)/2 {
 				t.Errorf("%d bytes, step %d µs: took %d ms, want at most %v", size, step/1000, end/ms, MaxWait)
@@ -125,7 +127,89 @@ func TestPacerKeepsItsRate(t *testing.T) {
 		}
 		p.speed = 0
 	}
-	if sent < 2*want+Burst-200 {
-		t.Errorf("sent %d bytes in 2 s, want %d", sent, 2*want+Burst)
+	if sent < 2*want-200 || sent > 2*want+Burst+200 {
+		t.Errorf("sent %d bytes in 2 s, want %d", sent, 2*want)
+	}
+}
+
+// A pacer keeps to the rate that it was told, however much waits and however long, and lets no more leave at once than
+// a narrow path has room for.
+func TestPacerObeysAKnownRate(t *testing.T) {
+	for _, rate := range []int{50_000, 200_000, 1_000_000} {
+		for _, step := range []int64{ms, 5 * ms, 20 * ms} {
+			var p Pacer
+			p.SetRate(rate)
+			p.Next(&[Classes]Queue{}, 0)
+			p.Take(Burst) // the first frames were before
+			bytesPerSecond := rate / 8
+			left, end := paced(&p, 4*bytesPerSecond, 1200, step)
+			if got := time.Duration(end); got < 3600*time.Millisecond || got > 5500*time.Millisecond {
+				t.Errorf("%d bit/s, step %d ms: what takes 4 s took %v", rate, step/ms, got)
+			}
+			most := 1200 + max(leastBurst, bytesPerSecond*headroom/100/10)
+			for at, n := range left {
+				if n > most {
+					t.Errorf("%d bit/s, step %d ms: %d bytes left at once, at %d ms, want %d at most", rate, step/ms, n, at/ms, most)
+				}
+			}
+		}
+	}
+}
+
+// Who has more room than the stream needs does not wait: a frame passes at once, a keyframe within 300 ms.
+func TestPacerDoesNotDelayWhoHasRoom(t *testing.T) {
+	var p Pacer
+	p.SetRate(2_500_000)
+	for i := range int64(60) {
+		now, bytes := i*33*ms, 8_000 // 1.9 Mbit/s
+		for bytes > 0 {
+			q := [Classes]Queue{Video: {Size: 1000, Bytes: bytes, Oldest: now}}
+			if _, ok := p.Next(&q, now); !ok {
+				t.Fatalf("%d bytes of frame %d wait", bytes, i)
+			}
+			p.Take(1000)
+			bytes -= 1000
+		}
+	}
+	var fresh Pacer
+	fresh.SetRate(2_500_000)
+	if _, end := paced(&fresh, 120_000, 1200, ms); end > 300*ms {
+		t.Errorf("a keyframe of 120 kB took %d ms", end/ms)
+	}
+}
+
+func TestPacerLetsAudioThroughANarrowPath(t *testing.T) {
+	var p Pacer
+	p.SetRate(100_000)
+	for now := int64(0); now < 1000*ms; now += 20 * ms {
+		q := [Classes]Queue{Audio: {Size: 120, Bytes: 120, Oldest: now}, Video: {Size: 1200, Bytes: 50_000}}
+		if c, ok := p.Next(&q, now); !ok || c != Audio {
+			t.Fatalf("at %d ms: class %d %v while audio waits", now/ms, c, ok)
+		}
+		p.Take(120)
+		q[Audio] = Queue{}
+		for range 10 { // what the video may have
+			if _, ok := p.Next(&q, now); ok {
+				p.Take(1200)
+			}
+		}
+	}
+}
+
+func TestPacerBoundsResendsOnANarrowPath(t *testing.T) {
+	count := func(rate int) (n int) {
+		var p Pacer
+		p.SetRate(rate)
+		p.Next(&[Classes]Queue{}, 0)
+		for ; n < 1000 && p.Resends(); n++ {
+			p.Take(1200)
+		}
+		return n
+	}
+	if n := count(200_000); n == 0 || n*1200 > Burst+leastBurst*2+1200 {
+		t.Errorf("%d packets again at once over 200 kbit/s", n)
+	}
+	if n := count(0); n != 1000 {
+		t.Errorf("only %d packets again while no limit is known", n)
 	}
 }

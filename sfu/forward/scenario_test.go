@@ -286,7 +286,7 @@ func (v *viewing) join(s *scenarioSource) {
 }
 
 func (v *viewing) behind(s *scenarioSource) {
-	switch to, lag := CheckLag(s.ring, s.first); lag {
+	switch to, lag := CheckLag(s.ring, s.first, 0); lag {
 	case InTime:
 		v.say("in time")
 	case LagJump:

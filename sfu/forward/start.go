@@ -135,36 +135,3 @@ func (s *Start) Step(ring *packet.Ring, now int64) (StartAction, Plan) {
 func (s *Start) Asked(now int64) bool {
 	return s.decided && (s.replayed == 0 || now-s.replayed >= int64(answered))
 }
-
-// MaxLag is how far a viewer's cursor may be behind the newest packet, in time of arrival.
-const MaxLag = time.Second
-
-// Lag is what is to be done about a cursor.
-type Lag uint8
-
-// The kinds of lag.
-const (
-	InTime   Lag = iota
-	LagJump      // go to the newest keyframe (Rewriter.Jump, Selector.Restart)
-	LagWants     // nothing newer to go to: lower the layer, or want a keyframe and jump when it comes
-)
-
-// CheckLag says whether a cursor, the number of the next packet to be sent, is too far behind, and where it goes. A
-// cursor whose packet has left the ring always is. While a viewer starts by replay it is not asked.
-func CheckLag(ring *packet.Ring, cursor uint64) (to uint64, lag Lag) {
-	newest := ring.Get(ring.Newest())
-	if newest == nil || cursor > newest.Seq {
-		return cursor, InTime
-	}
-	p := ring.Get(cursor)
-	for seq := cursor + 1; p == nil && cursor >= ring.Oldest() && seq <= newest.Seq; seq++ {
-		p = ring.Get(seq) // the cursor stands at a hole
-	}
-	if p != nil && newest.Arrival-p.Arrival <= int64(MaxLag) {
-		return cursor, InTime
-	}
-	if key, ok := ring.Keyframe(); ok && key > cursor {
-		return key, LagJump
-	}
-	return cursor, LagWants
-}

@@ -94,35 +94,6 @@ func TestStartAsksWithoutARun(t *testing.T) {
 	}
 }
 
-func TestLag(t *testing.T) {
-	for _, start := range starts {
-		ring, all := filled(start, 60)
-		first, last := all[0].Seq, all[len(all)-1].Seq
-		for _, c := range []struct {
-			name   string
-			cursor uint64
-			to     uint64
-			want   Lag
-		}{
-			{"live", last + 1, last + 1, InTime},
-			{"near", last - 30, last - 30, InTime},
-			{"far, and nothing newer to go to", first + 1, first + 1, LagWants},
-			{"gone, and the keyframe is newer", first - 10, first, LagJump},
-		} {
-			if to, got := CheckLag(ring, c.cursor); got != c.want || to != c.to {
-				t.Errorf("start %d, %s: %v to %d, want %v to %d", start, c.name, got, to-first, c.want, c.to-first)
-			}
-		}
-		holes, _ := filled(start, 60, 150, 151, 152)
-		if _, got := CheckLag(holes, first+150); got != InTime {
-			t.Errorf("start %d: at a hole: %v", start, got)
-		}
-	}
-	if _, got := CheckLag(packet.NewRing(16), 5); got != InTime {
-		t.Errorf("an empty ring: %v", got)
-	}
-}
-
 func TestReplayKeepsTimestamps(t *testing.T) {
 	ring, all := filled(65000, 60)
 	var sel Selector
