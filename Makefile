@@ -1,7 +1,8 @@
 # make test   everything that CI runs; installs what it needs on Debian
 # make build  bin/sfu, one static binary
 # make check  formatting, vet, staticcheck, types of the pages
-# make bench  what sending costs: the floor, batches, the naive fan-out
+# make bench  what sending costs: the floor, batches, castcode, the naive fan-out
+#             (rushes of joins and repair: go run ./internal/bench joins, and loss)
 # make fuzz   every fuzz target for FUZZTIME
 
 GO       ?= go

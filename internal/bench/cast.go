@@ -23,12 +23,16 @@ type broadcaster struct {
 	track  *webrtc.TrackLocalStaticRTP
 	stream *Stream
 	asked  atomic.Bool // for a key frame
+
+	stop chan struct{} // of what is being sent in the background; nil while nothing is
+	sent chan error    // its end
 }
 
 // cast serves as a caster until in ends.
 func cast(in io.Reader, out io.Writer) error {
 	b := &broadcaster{stream: NewStream(1)}
 	defer func() {
+		_ = b.end() // the connection is closed anyway
 		if b.pc != nil {
 			b.pc.Close()
 		}
@@ -43,7 +47,11 @@ func (b *broadcaster) serve(q request) (a reply, err error) {
 	case "answer":
 		err = b.answer(q.SDP)
 	case "run":
-		a.Figures, err = b.run(q.Speed, q.Length)
+		a.Figures, err = b.run(q.Speed, time.Now().Add(q.Length), nil)
+	case "start":
+		err = b.start()
+	case "stop":
+		err = b.end()
 	default:
 		err = fmt.Errorf("cannot do %q", q.Do)
 	}
@@ -111,11 +119,39 @@ func (b *broadcaster) answer(sdp string) error {
 	}
 }
 
-// run sends at speed times real time.
-func (b *broadcaster) run(speed int, length time.Duration) (f Figures, err error) {
+// start sends in real time until end is called, in the background.
+func (b *broadcaster) start() error {
+	if b.stop != nil {
+		return errors.New("it is sending already")
+	}
+	stop, sent := make(chan struct{}), make(chan error, 1)
+	b.stop, b.sent = stop, sent
+	go func() {
+		_, err := b.run(1, time.Now().Add(24*time.Hour), stop)
+		sent <- err
+	}()
+	return nil
+}
+
+// end ends what start began and waits for it.
+func (b *broadcaster) end() error {
+	if b.stop == nil {
+		return nil
+	}
+	close(b.stop)
+	b.stop = nil
+	return <-b.sent
+}
+
+// run sends at speed times real time, until end or until stop is closed.
+func (b *broadcaster) run(speed int, end time.Time, stop <-chan struct{}) (f Figures, err error) {
 	gap := time.Second / frameRate / time.Duration(max(speed, 1))
-	for next, end := time.Now(), time.Now().Add(length); next.Before(end); next = next.Add(gap) {
-		time.Sleep(time.Until(next))
+	for next := time.Now(); next.Before(end); next = next.Add(gap) {
+		select {
+		case <-stop:
+			return f, nil
+		case <-time.After(time.Until(next)):
+		}
 		if time.Since(next) > gap {
 			f.Late++
 		}

@@ -32,6 +32,15 @@ type product struct {
 }
 
 func newProduct(gso bool) (Contestant, error) {
+	p, err := openProduct(gso)
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// openProduct starts an engine and its caster, who sends nothing yet.
+func openProduct(gso bool) (*product, error) {
 	socket, err := udp.Listen(netip.MustParseAddrPort("127.0.0.1:0"), nil)
 	if err != nil {
 		return nil, err
@@ -105,6 +114,24 @@ func (p *product) until(what string, met func() bool) error {
 		}
 	}
 	return nil
+}
+
+// start lets the caster send in real time from now on, and waits until the log holds that much of it.
+func (p *product) start(warm time.Duration) error {
+	if _, err := p.caster.ask(request{Do: "start"}); err != nil {
+		return err
+	}
+	if err := p.until("nothing comes from the caster", func() bool { return p.engine.Snapshot().Packets > 0 }); err != nil {
+		return err
+	}
+	time.Sleep(warm)
+	return nil
+}
+
+// stop ends what start began.
+func (p *product) stop() error {
+	_, err := p.caster.ask(request{Do: "stop"})
+	return err
 }
 
 func (p *product) Forward(*Frame) error { return errors.New("frames come from the caster") }

@@ -28,7 +28,7 @@ func main() {
 
 func command(args []string) error {
 	if len(args) == 0 {
-		return errors.New("say what to do: floor")
+		return errors.New("say what to do: floor, joins or loss")
 	}
 	switch args[0] {
 	case receiveWord:
@@ -43,8 +43,20 @@ func command(args []string) error {
 			return err
 		}
 		return run(p, os.Stdout)
+	case "joins":
+		p, err := parseRush(args[1:])
+		if err != nil {
+			return err
+		}
+		return runRush(p, os.Stdout)
+	case "loss":
+		p, err := parseLoss(args[1:])
+		if err != nil {
+			return err
+		}
+		return runLoss(p, os.Stdout)
 	}
-	return fmt.Errorf("cannot do %q, but floor", args[0])
+	return fmt.Errorf("cannot do %q, but floor, joins and loss", args[0])
 }
 
 // parse reads the options of floor.

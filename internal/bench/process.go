@@ -15,8 +15,10 @@ import (
 
 // request is what the measuring process asks of another one.
 type request struct {
-	Do     string         `json:"do"`               // receive: "bare", "offer", "answer", "settle" or "report"; ground: "join" or "run"; cast: "offer", "answer" or "run"
+	Do     string         `json:"do"`               // see serve of the other process
 	Index  int            `json:"index,omitempty"`  // of the viewer
+	Count  int            `json:"count,omitempty"`  // with "flight"
+	Loss   float64        `json:"loss,omitempty"`   // with "lose", share of the packets
 	Sample bool           `json:"sample,omitempty"` // this viewer reads and checks
 	SDP    string         `json:"sdp,omitempty"`    // with "answer"
 	Addr   netip.AddrPort `json:"addr,omitzero"`    // with "join"
@@ -29,6 +31,8 @@ type reply struct {
 	SDP     string         `json:"sdp,omitempty"`    // to "offer"
 	Seen    Seen           `json:"seen,omitzero"`    // to "report"
 	Figures Figures        `json:"figures,omitzero"` // to "run"
+	Arrived Arrived        `json:"arrived,omitzero"` // to "arrived"
+	Repairs Repairs        `json:"repairs,omitzero"` // to "repairs"
 	Error   string         `json:"error,omitempty"`
 }
 

@@ -51,6 +51,10 @@ type receivers struct {
 	peers   []*webrtc.PeerConnection
 	conns   []*net.UDPConn
 	readers sync.WaitGroup
+
+	askers   askers
+	arrivals arrivals // of joins
+	crowd    []*patient
 }
 
 // receive is the receiving process.
@@ -72,6 +76,22 @@ func (r *receivers) serve(q request) (a reply, err error) {
 		err = r.settle()
 	case "report":
 		a.Seen = r.sample.report()
+	case "flight":
+		r.arrivals.limit(q.Count)
+	case "expect":
+		a.SDP, err = r.expect()
+	case "arrive":
+		err = r.arrive(q.Index, q.SDP)
+	case "arrived":
+		a.Arrived = r.arrivals.report()
+	case "listen":
+		a.SDP, err = r.listen()
+	case "hear":
+		err = r.hear(q.SDP)
+	case "lose":
+		r.lose(q.Loss)
+	case "repairs":
+		a.Repairs = r.repairs()
 	default:
 		err = fmt.Errorf("cannot do %q", q.Do)
 	}
@@ -79,6 +99,7 @@ func (r *receivers) serve(q request) (a reply, err error) {
 }
 
 func (r *receivers) close() {
+	r.askers.close()
 	for _, pc := range r.peers {
 		pc.Close()
 	}
@@ -148,39 +169,45 @@ func (r *receivers) offer() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	asks, err := nack.NewGeneratorInterceptor()
+	if err != nil {
+		return "", err
+	}
+	pc, offer, err := r.peer(conn, asks)
+	r.pending, r.socket = pc, conn
+	return offer, err
+}
+
+// peer makes a PeerConnection on that socket and its offer. asks is what asks for lost packets.
+func (r *receivers) peer(conn net.PacketConn, asks interceptor.Factory) (*webrtc.PeerConnection, string, error) {
 	settings := loopback()
 	settings.SetICEUDPMux(ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: conn, Logger: settings.LoggerFactory.NewLogger("ice")}))
 	media, registry := &webrtc.MediaEngine{}, &interceptor.Registry{}
 	reports, err := report.NewReceiverInterceptor(report.ReceiverInterval(reportEvery))
 	if err := errors.Join(err, media.RegisterDefaultCodecs()); err != nil {
-		return "", err
-	}
-	asks, err := nack.NewGeneratorInterceptor()
-	if err != nil {
-		return "", err
+		return nil, "", err
 	}
 	registry.Add(reports)
 	registry.Add(asks)
 	api := webrtc.NewAPI(webrtc.WithSettingEngine(settings), webrtc.WithMediaEngine(media), webrtc.WithInterceptorRegistry(registry))
 	pc, err := api.NewPeerConnection(webrtc.Configuration{})
 	if err != nil {
-		return "", err
+		return nil, "", err
 	}
 	r.peers = append(r.peers, pc)
-	r.pending, r.socket = pc, conn
 	if _, err := pc.AddTransceiverFromKind(webrtc.RTPCodecTypeVideo, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionRecvonly}); err != nil {
-		return "", err
+		return nil, "", err
 	}
 	offer, err := pc.CreateOffer(nil)
 	if err != nil {
-		return "", err
+		return nil, "", err
 	}
 	gathered := webrtc.GatheringCompletePromise(pc)
 	if err := pc.SetLocalDescription(offer); err != nil {
-		return "", err
+		return nil, "", err
 	}
 	<-gathered
-	return pc.LocalDescription().SDP, nil
+	return pc, pc.LocalDescription().SDP, nil
 }
 
 // answer begins to connect the PeerConnection that was offered; when it is, it goes deaf, unless it is of the sample.

@@ -12,14 +12,19 @@ import (
 	"time"
 )
 
-// describeMachine says where and when the figures came from.
+// describeMachine says where and when the figures came from, and what was carried.
 func describeMachine(w io.Writer) {
+	machine(w)
+	fmt.Fprintf(w, "stream: 2.5 Mbit/s, %d frames/s, %.1f packets a frame; CPU of the sender only; %d viewers read and check\n",
+		frameRate, packetsPerFrame(), sampled)
+}
+
+// machine says where and when the figures came from.
+func machine(w io.Writer) {
 	load, _ := os.ReadFile("/proc/loadavg")
 	release, _ := os.ReadFile("/proc/sys/kernel/osrelease")
 	fmt.Fprintf(w, "%s, Linux %s, %s, %d processors, load before: %s\n", time.Now().UTC().Format(time.DateTime),
 		strings.TrimSpace(string(release)), runtime.Version(), runtime.NumCPU(), strings.TrimSpace(string(load)))
-	fmt.Fprintf(w, "stream: 2.5 Mbit/s, %d frames/s, %.1f packets a frame; CPU of the sender only; %d viewers read and check\n",
-		frameRate, packetsPerFrame(), sampled)
 }
 
 // ordered returns of(run) of all runs, smallest first: the minimum is the first and the median the middle one.
