@@ -37,7 +37,8 @@ type downTrack struct {
 	cursor   uint64 // next number to look at; 0: not begun in this log
 	held     *packet.Packet
 	verdict  forward.Verdict
-	replayTo uint64
+	replayTo uint64 // what comes before was in the log when the viewer began
+	replayAt int64  // when that was
 	sending  uint64 // timestamp in the log of the newest keyframe that was begun; 0: none
 	outdated uint64 // newest outgoing number before the cursor jumped: what went out before is of no use any more
 	wanting  bool   // a keyframe was asked for and has not come
@@ -145,7 +146,7 @@ func (d *downTrack) enter(newest uint64, now int64) bool {
 	}
 	switch action, plan := d.start.Step(d.stream.ring, now); action {
 	case forward.StartReplay:
-		d.cursor, d.replayTo = plan.From, newest
+		d.cursor, d.replayTo, d.replayAt = plan.From, newest, now
 		d.viewer.pacer.Start(plan.Bytes, now)
 	case forward.StartAsk:
 		d.cursor = newest + 1
@@ -164,8 +165,8 @@ func (d *downTrack) catchUp(newest uint64) {
 		d.track.drops.add(DropLag)
 		return
 	}
-	if d.cursor <= d.replayTo {
-		return // what lies behind it is on its way on purpose
+	if d.cursor <= d.replayTo && d.cursor >= d.stream.ring.Oldest() {
+		return // what lies behind it is on its way on purpose, unless a new keyframe has swept it away
 	}
 	switch to, lag := forward.CheckLag(d.stream.ring, d.cursor, d.sending); lag {
 	case forward.LagJump:
@@ -341,7 +342,7 @@ func (d *downTrack) nack(pair forward.NackPair, now int64) {
 		if !d.viewer.pacer.Resends() {
 			return // the path is full; whoever still needs it asks again
 		}
-		age := time.Duration(now - p.Arrival)
+		age := time.Duration(now - max(p.Arrival, d.replayAt)) // what was replayed is as old as the viewer
 		if d.repair.Ask(sent.Out(), len(p.Payload), age, d.viewer.roundTrip, now) != forward.Resend {
 			continue
 		}
