@@ -49,6 +49,7 @@ type downTrack struct {
 	rewriter forward.Rewriter
 	repair   forward.Repair
 	tail     forward.Tail
+	holes    forward.Holes
 
 	lastAt   int64   // when the newest packet that was sent had come
 	counted  uint32  // bytes sent that the estimate knows of
@@ -102,6 +103,7 @@ func (d *downTrack) next(now int64) *packet.Packet {
 		p := s.ring.Get(d.cursor)
 		if p == nil {
 			d.cursor++ // lost, or still to come: the rewriter keeps its place
+			d.holes.Passed()
 			continue
 		}
 		v := d.selector.Select(p, now)
@@ -319,6 +321,7 @@ func (d *downTrack) late(s *stream, p *packet.Packet, now int64) {
 		d.track.drops.add(DropReason(why))
 		return
 	}
+	d.holes.Filled()
 	d.viewer.pacer.Take(d.seal(transport.First, p, n, now))
 }
 

@@ -154,7 +154,7 @@ func (v *viewer) reported(e *transport.Event, now int64) {
 		if packets, octets := d.out.Sent(); v.pictures() == 1 && packets > 0 {
 			v.estimate.Arrived(e.Report.Highest, int(octets/packets), now)
 		}
-		v.estimate.Loss(e.Report.FractionLost, now)
+		v.estimate.Loss(d.holes.PathLoss(e.Report.Highest, e.Report.FractionLost), now)
 	}
 	v.limit(now)
 }
