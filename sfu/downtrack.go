@@ -54,7 +54,8 @@ type downTrack struct {
 	repair   forward.Repair
 	tail     forward.Tail
 	holes    forward.Holes
-	missing  int // numbers that were left out since the last packet
+	reported int64 // when the viewer reported last
+	missing  int   // numbers that were left out since the last packet
 
 	lastAt   int64   // when the newest packet that was sent had come
 	counted  uint32  // bytes sent that the estimate knows of

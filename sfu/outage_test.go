@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// outage is for how long a network is gone. It ends between two requests that the gate repeats every 1.5 s.
-const outage = 3200 * time.Millisecond
+// networkGone is for how long a network is gone. It ends between two requests that the gate repeats every 1.5 s.
+const networkGone = 3200 * time.Millisecond
 
 // back waits until a crowd shows frames of a session sent after since, and returns how long the slowest took from
 // since on.
@@ -53,7 +53,7 @@ func TestCastersNetworkGoneAndBack(t *testing.T) {
 	shows(t, crowd, 30)
 	caster.wire.cut()
 	asked := caster.asked.Load()
-	pass(t, outage, func() {
+	pass(t, networkGone, func() {
 		crowd[0].beg() // some wish for a keyframe the while, and the requests are lost
 		for _, v := range crowd {
 			v.mu.Lock()
@@ -87,7 +87,7 @@ func TestCasterProcessRestarted(t *testing.T) {
 		v.steps, v.jumps = nil, nil
 		v.mu.Unlock()
 	}
-	pass(t, outage/3, func() {})
+	pass(t, networkGone/3, func() {})
 	since := time.Since(epochOfMarks)
 	second := openStudio(t, e, seen, "c", "caster-again", 2, newWire(t, nil, loopback, 2), crowdRate)
 	up := time.Since(epochOfMarks)
@@ -123,7 +123,7 @@ func TestViewersNetworkGoneAndBack(t *testing.T) {
 	shows(t, crowd, 30)
 	asked := caster.asked.Load()
 	crowd[0].wire.cut()
-	pass(t, outage, func() {})
+	pass(t, networkGone, func() {})
 	crowd[0].wire.mend()
 	since := time.Since(epochOfMarks)
 	took := back(t, crowd[:1], 1, since)

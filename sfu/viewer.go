@@ -14,6 +14,10 @@ import (
 // (measured with ESR 153).
 const firefoxPause = 100 * time.Millisecond
 
+// outage is after how long without a report of a viewer its network counts as having been away: clients report at least
+// once a second.
+const outage = 2500 * time.Millisecond
+
 // viewer is a receiving peer of a cast: a display or somebody who watches.
 type viewer struct {
 	// fixed
@@ -154,7 +158,11 @@ func (v *viewer) reported(e *transport.Event, now int64) {
 		if packets, octets := d.out.Sent(); v.pictures() == 1 && packets > 0 {
 			v.estimate.Arrived(e.Report.Highest, int(octets/packets), now)
 		}
-		v.estimate.Loss(d.holes.PathLoss(e.Report.Highest, e.Report.FractionLost), now)
+		lost := d.holes.PathLoss(e.Report.Highest, e.Report.FractionLost)
+		if now-d.reported < int64(outage) { // else the network was away, which says nothing of what it carries
+			v.estimate.Loss(lost, now)
+		}
+		d.reported = now
 	}
 	v.limit(now)
 }
