@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/pion/webrtc/v3"
+
+	"castcode/sfu/transport"
 )
 
 // connection is a caster's PeerConnection, its goroutines and its end.
@@ -139,18 +141,18 @@ func sdpValue(sdp, attribute string) string {
 // connection restarts ICE.
 func (c *connection) answer(ctx context.Context, offer string) (string, error) {
 	if err := c.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: offer}); err != nil {
-		return "", badOffer("%v", err)
+		return "", transport.BadOffer("%v", err)
 	}
 	answer, err := c.pc.CreateAnswer(nil)
 	if err != nil {
-		return "", badOffer("%v", err)
+		return "", transport.BadOffer("%v", err)
 	}
 	if err := c.expect(answer.SDP); err != nil {
 		return "", err
 	}
 	gathered := webrtc.GatheringCompletePromise(c.pc)
 	if err := c.pc.SetLocalDescription(answer); err != nil {
-		return "", badOffer("%v", err)
+		return "", transport.BadOffer("%v", err)
 	}
 	select {
 	case <-gathered:
@@ -159,7 +161,7 @@ func (c *connection) answer(ctx context.Context, offer string) (string, error) {
 	}
 	sdp := c.pc.LocalDescription().SDP
 	if strings.Contains(sdp, "\nm=video 0 ") || strings.Contains(sdp, "\nm=audio 0 ") {
-		return "", errCodec
+		return "", transport.ErrCodec
 	}
 	return sdp, nil
 }

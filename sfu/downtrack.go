@@ -103,7 +103,7 @@ func (d *downTrack) next(now int64) *packet.Packet {
 		return nil
 	}
 	if newest-d.cursor > patience && newest >= d.cursor {
-		d.catchUp(newest)
+		d.catchUp(newest, now)
 	}
 	for d.cursor <= newest {
 		p := s.ring.Get(d.cursor)
@@ -114,7 +114,7 @@ func (d *downTrack) next(now int64) *packet.Packet {
 			continue
 		}
 		if d.missing >= tornAfter && s.kind.Video() {
-			d.jump(d.cursor)
+			d.jump(d.cursor, now)
 		}
 		d.missing = 0
 		v := d.selector.Select(p, now)
@@ -125,7 +125,7 @@ func (d *downTrack) next(now int64) *packet.Packet {
 		case forward.Unfinished:
 			return nil
 		case forward.AwaitKeyframe:
-			d.want(s)
+			d.want(s, now)
 		}
 		d.rewriter.Skip(p)
 		d.track.drops.add(DropReason(v.Drop))
@@ -163,7 +163,7 @@ func (d *downTrack) enter(newest uint64, now int64) bool {
 		d.viewer.pacer.Start(plan.Bytes, now)
 	case forward.StartAsk:
 		d.cursor = newest + 1
-		d.want(d.stream)
+		d.want(d.stream, now)
 	default:
 		return false
 	}
@@ -171,7 +171,7 @@ func (d *downTrack) enter(newest uint64, now int64) bool {
 }
 
 // catchUp moves a cursor that is too far behind.
-func (d *downTrack) catchUp(newest uint64) {
+func (d *downTrack) catchUp(newest uint64, now int64) {
 	if !d.stream.kind.Video() {
 		d.rewriter.Jump()
 		d.cursor = newest
@@ -183,30 +183,30 @@ func (d *downTrack) catchUp(newest uint64) {
 	}
 	switch to, lag := forward.CheckLag(d.stream.ring, d.cursor, d.sending); lag {
 	case forward.LagJump:
-		d.jump(to)
+		d.jump(to, now)
 	case forward.LagWants:
-		d.viewer.lag(d.viewer.engine.now())
-		d.want(d.stream)
+		d.viewer.lag(now)
+		d.want(d.stream, now)
 	case forward.LagStops:
-		d.viewer.lag(d.viewer.engine.now())
-		d.jump(to)
-		d.want(d.stream)
+		d.viewer.lag(now)
+		d.jump(to, now)
+		d.want(d.stream, now)
 	}
 }
 
 // jump moves the cursor forward in its log to a place where the next thing that is sent is a keyframe.
-func (d *downTrack) jump(to uint64) {
+func (d *downTrack) jump(to uint64, now int64) {
 	d.rewriter.Jump()
 	d.selector.Restart()
-	d.aim(d.stream, d.temporal) // it starts anew here; the next choice may be another
+	d.aim(d.stream, d.temporal, now) // it starts anew here; the next choice may be another
 	d.cursor, d.held, d.sending, d.outdated = to, nil, 0, d.rewriter.Newest()
 	d.track.drops.add(DropLag)
 }
 
 // want asks for a keyframe of s, once until one was sent. A wish beyond what the viewer has earned is refused, and
 // made again with the next packet.
-func (d *downTrack) want(s *stream) {
-	if !d.wanting && d.wish(s, 0, d.viewer.engine.now()) {
+func (d *downTrack) want(s *stream, now int64) {
+	if !d.wanting && d.wish(s, 0, now) {
 		d.wanting = true
 	}
 }
@@ -220,7 +220,7 @@ func (d *downTrack) asked(now int64) {
 	if d.cursor != 0 && d.format != nil && d.stream == d.target && d.stream.kind.Video() {
 		switch to, ahead := forward.KeyframeAhead(d.stream.ring, d.cursor, d.sending); {
 		case ahead && to > d.cursor && d.cursor > d.replayTo:
-			d.jump(to)
+			d.jump(to, now)
 			d.viewer.shard.mark(d.viewer)
 			return
 		case ahead:

@@ -2,6 +2,7 @@ package sfu
 
 import (
 	"net/netip"
+	"slices"
 
 	"castcode/sfu/transport"
 	"castcode/sfu/udp"
@@ -25,15 +26,20 @@ func (r intake) Owns(d *udp.Datagram) bool {
 
 // Receive brings datagrams to the shards of their viewers, and lets those shards answer that have nothing else to do.
 func (r intake) Receive(batch []udp.Datagram) {
+	var room [16]*shard // enough for most machines; more is an allocation
+	fed := room[:0]
 	for i := range batch {
-		if v, ok := batch[i].Owner.(*viewer); ok {
-			v.shard.deliver(v, batch[i].P, batch[i].From)
+		v, ok := batch[i].Owner.(*viewer)
+		if !ok {
+			continue
+		}
+		v.shard.deliver(v, batch[i].P, batch[i].From)
+		if !slices.Contains(fed, v.shard) {
+			fed = append(fed, v.shard)
 		}
 	}
-	for i := range batch {
-		if v, ok := batch[i].Owner.(*viewer); ok {
-			v.shard.serve() // finds nothing if it has been called for one before
-		}
+	for _, s := range fed {
+		s.serve()
 	}
 }
 

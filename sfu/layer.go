@@ -29,9 +29,7 @@ const (
 	// for how long after the newest gap: the library hands them out when it is asked for the next packet, and behind
 	// the last one of a screen that stands still there is none.
 	repairPoll = 10 * time.Millisecond
-	repairFor  = 2 * time.Second
-
-	videoClock = 90_000 // RFC 3551 §4.1
+	repairFor  = packet.Span
 )
 
 // layer is one incoming RTP stream of a caster, as pion hands it out.
@@ -51,8 +49,6 @@ type layer struct {
 	gapAt    int64  // when the newest of them were found missing
 	keyTS    uint64 // of the keyframe that is arriving; 0: none
 	keyBytes int
-	highest  uint64 // number of the newest packet
-	heard    int64  // when it came
 
 	packets atomic.Uint64
 	bytes   atomic.Uint64
@@ -105,7 +101,7 @@ func (l *layer) begin() {
 	}
 	s.ring = packet.NewRing(slots)
 	s.followers = make([]atomic.Int32, len(l.track.follows))
-	l.stream, l.parser, l.keyTS, l.highest, l.missing = s, packet.NewParser(s.id, s.kind), 0, 0, 0
+	l.stream, l.parser, l.keyTS, l.missing = s, packet.NewParser(s.id, s.kind), 0, 0
 	l.current.Store(s)
 	if l.track.enter(s) {
 		l.caster.engine.castChanged(l.caster.cast)
@@ -174,13 +170,17 @@ func (l *layer) take(p *rtp.Packet, now int64) {
 	}
 	l.newest.Store(parsed)
 	l.stream.meter.count(parsed)
-	if newest := l.stream.ring.Newest(); newest != 0 && parsed.Seq > newest+1 {
-		l.missing, l.gapAt = l.missing+int(min(parsed.Seq-newest-1, uint64(packet.VideoSlots))), now
+	last := l.stream.ring.Get(l.stream.ring.Newest())
+	gap := last != nil && parsed.Seq > last.Seq+1
+	if gap {
+		l.missing, l.gapAt = l.missing+int(min(parsed.Seq-last.Seq-1, uint64(packet.VideoSlots))), now
 	}
 	switch placed := l.stream.ring.Put(parsed); placed {
 	case packet.Appended:
 		l.keyframe(parsed)
-		l.returned(parsed)
+		if gap && now-last.Arrival >= int64(forward.Away) {
+			l.returned(parsed)
+		}
 		if parsed.Marker && l.stream.kind.Video() {
 			l.stream.ring.Even(parsed)
 		}
@@ -208,7 +208,7 @@ func (l *layer) stale(p *packet.Packet) bool {
 		return true
 	}
 	newest := ring.Get(ring.Newest())
-	return newest != nil && newest.TS > p.TS+videoClock*uint64(packet.Span/time.Second)
+	return newest != nil && newest.TS > p.TS+uint64(l.track.slot.clock())*uint64(packet.Span/time.Second)
 }
 
 // wake tells the shards of p, now or together with what follows it.
@@ -265,9 +265,7 @@ func (l *layer) keyframe(p *packet.Packet) {
 // returned asks for a keyframe when p is the first packet after the caster's network was away. The viewers would ask
 // too, but a browser waits for the missing frames up to 3 s before it does.
 func (l *layer) returned(p *packet.Packet) {
-	away := l.highest != 0 && p.Seq > l.highest+1 && p.Arrival-l.heard >= int64(forward.Away)
-	l.highest, l.heard = p.Seq, p.Arrival
-	if !away || p.Keyframe || !l.followed() {
+	if p.Keyframe || !l.followed() {
 		return
 	}
 	l.mu.Lock()

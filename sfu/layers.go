@@ -12,12 +12,12 @@ import (
 const fresh = int64(100 * time.Millisecond)
 
 // aim makes s the layer that the viewer shall get, with its temporal layers up to one.
-func (d *downTrack) aim(s *stream, temporal uint8) {
+func (d *downTrack) aim(s *stream, temporal uint8, now int64) {
 	if s != d.target {
 		d.count(d.target, -1)
 		d.count(s, 1)
 		d.target, d.wanting, d.seen = s, false, 0
-		d.wishes.Renew(d.viewer.engine.now())
+		d.wishes.Renew(now)
 	}
 	d.temporal = temporal
 	d.selector.SetTarget(forward.Layer{Source: s.id, Spatial: 7, Temporal: temporal})
@@ -69,7 +69,7 @@ func (d *downTrack) turn(now int64) bool {
 			d.seen, d.wanting = at, false // it came too late for this viewer
 			d.wishes.Served(now)
 		}
-		d.want(s)
+		d.want(s, now)
 		return false
 	}
 	f, ok := d.out.Format(s.codec.MimeType, s.codec.SDPFmtpLine)
@@ -101,7 +101,7 @@ func (v *viewer) choose(now int64) {
 		case m == nil:
 		case d.track.slot == Audio: // it is not divided, and goes first
 			d.version = m.version
-			d.aim(m.top(), forward.AllTemporal)
+			d.aim(m.top(), forward.AllTemporal, now)
 			if target > 0 {
 				target = max(target-m.rungs[len(m.rungs)-1].Rate(), 1)
 			}
@@ -134,7 +134,7 @@ func (v *viewer) settle(target int, now int64) {
 			continue
 		}
 		c := d.climb.Decide(&sh.wishes[n], sh.choices[n], now)
-		d.aim(m.streams[c.Rung], c.Temporal)
+		d.aim(m.streams[c.Rung], c.Temporal, now)
 		n++
 	}
 }

@@ -24,22 +24,22 @@ func parseOffer(offer string, slots map[string]string, allowed func(*transport.M
 			continue
 		}
 		if !allowed(m) {
-			return nil, nil, badOffer("m-line %q must be %s or sendrecv", m.Mid, wanted)
+			return nil, nil, transport.BadOffer("m-line %q must be %s or sendrecv", m.Mid, wanted)
 		}
 		slot, ok := slotOf(slots[m.Mid])
 		switch {
 		case !ok:
-			return nil, nil, badOffer("m-line %q has no slot", m.Mid)
+			return nil, nil, transport.BadOffer("m-line %q has no slot", m.Mid)
 		case slot.kind() != m.Kind:
-			return nil, nil, badOffer("m-line %q is %s and cannot be slot %s", m.Mid, m.Kind, slot)
+			return nil, nil, transport.BadOffer("m-line %q is %s and cannot be slot %s", m.Mid, m.Kind, slot)
 		case used[slot]:
-			return nil, nil, badOffer("slot %s is used twice", slot)
+			return nil, nil, transport.BadOffer("slot %s is used twice", slot)
 		}
 		used[slot] = true
 		active = append(active, media{m.Mid, slot})
 	}
 	if len(active) == 0 {
-		return nil, nil, badOffer("no active m-line")
+		return nil, nil, transport.BadOffer("no active m-line")
 	}
 	return o, active, nil
 }

@@ -60,6 +60,12 @@ func newEngine(t *testing.T) (*Engine, *events) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return engineOn(t, socket)
+}
+
+// engineOn starts an engine on a socket and closes both.
+func engineOn(t *testing.T, socket *udp.Socket) (*Engine, *events) {
+	t.Helper()
 	t.Cleanup(func() { _ = socket.Close() })
 	address := socket.LocalAddr().AddrPort()
 	seen := &events{live: map[string]bool{}, slots: map[string]map[string]string{}, peers: map[string]string{}}

@@ -9,9 +9,9 @@ import (
 
 // Refusals of a restart. The peer then makes a new connection.
 var (
-	errUnknown  = &Error{code: "bad_state", reason: "no connection to restart"}
-	errRestarts = &Error{code: "rate_limited", reason: "more ICE restarts than are allowed in a minute"}
-	errInbox    = &Error{code: "server_busy", reason: "too much is waiting"}
+	errUnknown  = transport.NewError("bad_state", "no connection to restart")
+	errRestarts = transport.NewError("rate_limited", "more ICE restarts than are allowed in a minute")
+	errInbox    = transport.NewError("server_busy", "too much is waiting")
 )
 
 // Restart begins an ICE restart (RFC 8445 §2.4) of the connection that id has to castID, for an offer of the same

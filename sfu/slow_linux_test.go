@@ -1,8 +1,6 @@
 package sfu
 
 import (
-	"io"
-	"log/slog"
 	"net/netip"
 	"testing"
 	"time"
@@ -25,18 +23,7 @@ func newEngineIn(t *testing.T, ns *linksim.Namespace, addr netip.Addr) (*Engine,
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = socket.Close() })
-	address := socket.LocalAddr().AddrPort()
-	seen := &events{live: map[string]bool{}, slots: map[string]map[string]string{}, peers: map[string]string{}}
-	e, err := New(Config{
-		Socket: socket, Events: seen, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-		Addresses: func() []netip.AddrPort { return []netip.AddrPort{address} },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(e.Close)
-	return e, seen
+	return engineOn(t, socket)
 }
 
 // TestASlowViewerIsNobodyElsesBusiness: of a crowd one viewer sits behind 200 kbit/s, once by a link that queues and

@@ -40,7 +40,6 @@ type viewer struct {
 	rate      int    // bit/s that the pacer was told
 	bytes     uint64 // sent
 	tellTime  bool   // a track has another source: a sender report is due
-	since     int64
 	roundTrip time.Duration
 	pacer     forward.Pacer
 	queues    [forward.Classes]forward.Queue
@@ -77,7 +76,7 @@ func newViewer(ctx context.Context, e *Engine, id string, on *cast, offer *trans
 	}
 	if !v.decodes() {
 		session.Close()
-		return nil, "", errCodec
+		return nil, "", transport.ErrCodec
 	}
 	v.shard.post(message{kind: messageAdd, viewer: v})
 	return v, answer, nil
@@ -118,7 +117,7 @@ func (v *viewer) handle(events []transport.Event, now int64) {
 		e := &events[i]
 		switch e.Kind {
 		case transport.EventConnected:
-			v.up, v.since = true, now
+			v.up = true
 			v.tell("connected")
 			v.begin(now)
 		case transport.EventClosed:

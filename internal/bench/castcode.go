@@ -66,6 +66,21 @@ func openProduct(gso bool) (*product, error) {
 	return p, nil
 }
 
+// withProduct lets do have a receiving process and a server whose caster sends nothing yet, and ends both.
+func withProduct(do func(c *child, server *product) error) (err error) {
+	c, err := startChild(receiveWord)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.close()) }()
+	server, err := openProduct(true)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, server.Close()) }()
+	return do(c, server)
+}
+
 func (p *product) publish() error {
 	a, err := p.caster.ask(request{Do: "offer"})
 	if err != nil {

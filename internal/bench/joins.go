@@ -57,7 +57,11 @@ func runRush(p Rush, w io.Writer) error {
 		p.Viewers, p.Warm, p.Flight, liveAge.Milliseconds())
 	var runs []Rushed
 	for range p.Runs {
-		r, err := rush(p)
+		var r Rushed
+		err := withProduct(func(c *child, server *product) (err error) {
+			r, err = rush(p, c, server)
+			return err
+		})
 		if err != nil {
 			return err
 		}
@@ -68,18 +72,7 @@ func runRush(p Rush, w io.Writer) error {
 }
 
 // rush is one run.
-func rush(p Rush) (r Rushed, err error) {
-	c, err := startChild(receiveWord)
-	if err != nil {
-		return r, err
-	}
-	defer func() { err = errors.Join(err, c.close()) }()
-	server, err := openProduct(true)
-	if err != nil {
-		return r, err
-	}
-	defer func() { err = errors.Join(err, server.Close()) }()
-
+func rush(p Rush, c *child, server *product) (r Rushed, err error) {
 	// Offers, keys and sockets are the newcomers' own affair, and made before.
 	var offers []string
 	for range p.Viewers {

@@ -66,7 +66,11 @@ func parseLoss(args []string) (p Lossy, err error) {
 func runLoss(p Lossy, w io.Writer) error {
 	machine(w)
 	fmt.Fprintf(w, "%d viewers of 2.5 Mbit/s read everything, in real time; %g %% of the packets that come to them are lost, seeded\n\n", p.Viewers, p.Share*100)
-	runs, err := endure(p)
+	var runs []Legs
+	err := withProduct(func(c *child, server *product) (err error) {
+		runs, err = endure(p, c, server)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -75,17 +79,7 @@ func runLoss(p Lossy, w io.Writer) error {
 }
 
 // endure lets the viewers watch, by turns without loss and with it.
-func endure(p Lossy) (runs []Legs, err error) {
-	c, err := startChild(receiveWord)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, c.close()) }()
-	server, err := openProduct(true)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, server.Close()) }()
+func endure(p Lossy, c *child, server *product) (runs []Legs, err error) {
 	if err := server.start(0); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,10 @@
 package forward
 
-import "time"
+import (
+	"time"
+
+	"castcode/sfu/packet"
+)
 
 const (
 	// RepairTimes is how often a number is sent again at most. What is sent again is lost like anything else: of 2 %
@@ -10,7 +14,7 @@ const (
 	// RepairShare is which part of the bytes sent to a viewer may be sent again: one in five.
 	RepairShare = 5
 	// RepairAge is how old a packet may be to be sent again: the ring's span, and longer than a viewer waits.
-	RepairAge = 2 * time.Second
+	RepairAge = packet.Span
 
 	repairSlots   = 512
 	repairStart   = 24 << 10  // bytes that may be sent again before any were earned

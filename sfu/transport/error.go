@@ -5,19 +5,23 @@ import (
 	"fmt"
 )
 
-// Error is a refusal of an offer with a stable code that the client sees and a reason in English for people who
-// debug. The reason quotes at most 16 characters of the offer.
+// Error is a refusal with a stable code that the client sees (docs/protocol.md) and a reason in English for people who
+// debug. The reason quotes at most 16 characters of what the client sent.
 type Error struct{ code, reason string }
 
 func (e *Error) Error() string { return e.code + ": " + e.reason }
 
-// Code is "bad_offer", "codec_unsupported" or "server_busy".
+// Code is "bad_offer", "codec_unsupported" or "server_busy" in this package's own errors.
 func (e *Error) Code() string { return e.code }
 
 // Reason says what is wrong.
 func (e *Error) Reason() string { return e.reason }
 
-func badOffer(format string, args ...any) *Error {
+// NewError makes an error of the media plane's own.
+func NewError(code, reason string) *Error { return &Error{code: code, reason: reason} }
+
+// BadOffer is what is wrong with an offer.
+func BadOffer(format string, args ...any) *Error {
 	return &Error{code: "bad_offer", reason: fmt.Sprintf(format, args...)}
 }
 

@@ -65,16 +65,16 @@ type Media struct {
 // counted and ignored: the server is ICE-lite and sends no checks.
 func ParseOffer(sdp string) (*Offer, error) {
 	if len(sdp) > maxOfferBytes {
-		return nil, badOffer("longer than %d bytes", maxOfferBytes)
+		return nil, BadOffer("longer than %d bytes", maxOfferBytes)
 	}
 	if !strings.HasPrefix(sdp, "v=0") {
-		return nil, badOffer("not SDP")
+		return nil, BadOffer("not SDP")
 	}
 	o := &Offer{}
 	lines := 0
 	for line := range strings.SplitSeq(sdp, "\n") {
 		if lines++; lines > maxOfferLines {
-			return nil, badOffer("more than %d lines", maxOfferLines)
+			return nil, BadOffer("more than %d lines", maxOfferLines)
 		}
 		if err := o.line(strings.TrimSuffix(line, "\r")); err != nil {
 			return nil, err
@@ -85,7 +85,7 @@ func ParseOffer(sdp string) (*Offer, error) {
 
 func (o *Offer) line(line string) error {
 	if strings.ContainsFunc(line, func(r rune) bool { return r < ' ' && r != '\t' }) {
-		return badOffer("a control character")
+		return BadOffer("a control character")
 	}
 	if m, ok := strings.CutPrefix(line, "m="); ok {
 		return o.mediaLine(m)
@@ -104,7 +104,7 @@ func (o *Offer) line(line string) error {
 		f := strings.Fields(value)
 		if len(f) > 0 && f[0] == "BUNDLE" {
 			if o.bundled || len(f) > maxMedia+1 {
-				return badOffer("more than one BUNDLE group, or too long a one")
+				return BadOffer("more than one BUNDLE group, or too long a one")
 			}
 			o.bundled, o.bundle = true, f[1:]
 		}
@@ -119,21 +119,21 @@ func (o *Offer) mediaLine(line string) error {
 	f := strings.Fields(line)
 	switch {
 	case len(o.Media) == maxMedia:
-		return badOffer("more than %d m-lines", maxMedia)
+		return BadOffer("more than %d m-lines", maxMedia)
 	case len(f) < 4:
-		return badOffer("short m-line")
+		return BadOffer("short m-line")
 	case f[0] == "application":
-		return badOffer("data channels are not supported")
+		return BadOffer("data channels are not supported")
 	case f[0] != "audio" && f[0] != "video":
-		return badOffer("m-line of kind %q", clip(f[0]))
+		return BadOffer("m-line of kind %q", clip(f[0]))
 	case len(f)-3 > maxFormats:
-		return badOffer("more than %d formats in an m-line", maxFormats)
+		return BadOffer("more than %d formats in an m-line", maxFormats)
 	case !slices.Contains([]string{"UDP/TLS/RTP/SAVPF", "TCP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP"}, f[2]):
-		return badOffer("m-line with protocol %q", clip(f[2]))
+		return BadOffer("m-line with protocol %q", clip(f[2]))
 	}
 	for i, t := range f[3:] {
 		if n, err := strconv.Atoi(t); err != nil || n < 0 || n > 127 || strconv.Itoa(n) != t || slices.Contains(f[3:3+i], t) {
-			return badOffer("payload type %q", clip(t))
+			return BadOffer("payload type %q", clip(t))
 		}
 	}
 	o.Media = append(o.Media, Media{
@@ -147,12 +147,12 @@ func (m *Media) attribute(name, value string) error {
 	switch name {
 	case "mid":
 		if value == "" || len(value) > maxOneByteLength || m.Mid != "" || strings.ContainsAny(value, " \t") {
-			return badOffer("a=mid of %d characters, or a second one", len(value))
+			return BadOffer("a=mid of %d characters, or a second one", len(value))
 		}
 		m.Mid = value
 	case "rid":
 		if m.rids++; m.rids > maxRIDs {
-			return badOffer("more than %d rids", maxRIDs)
+			return BadOffer("more than %d rids", maxRIDs)
 		}
 	case "rtpmap", "fmtp", "rtcp-fb":
 		return m.formatAttribute(name, value)
@@ -183,7 +183,7 @@ func (m *Media) formatAttribute(name, value string) error {
 		m.codecs[t] = rest
 	case "fmtp":
 		if len(rest) > 512 {
-			return badOffer("a=fmtp of %d characters", len(rest))
+			return BadOffer("a=fmtp of %d characters", len(rest))
 		}
 		m.fmtp[t] = rest
 	case "rtcp-fb":
@@ -223,12 +223,12 @@ func (s *section) attribute(name, value string) error {
 		s.direction = name
 	case "ice-ufrag":
 		if len(value) < 4 || len(value) > 256 || strings.ContainsFunc(value, notICE) {
-			return badOffer("a=ice-ufrag")
+			return BadOffer("a=ice-ufrag")
 		}
 		s.ufrag = value
 	case "ice-pwd":
 		if len(value) < 22 || len(value) > 256 || strings.ContainsFunc(value, notICE) {
-			return badOffer("a=ice-pwd")
+			return BadOffer("a=ice-pwd")
 		}
 		s.password = value
 	case "setup":
@@ -236,12 +236,12 @@ func (s *section) attribute(name, value string) error {
 	case "fingerprint":
 		if f, ok := parseFingerprint(value); ok {
 			if s.fingerprints = append(s.fingerprints, f); len(s.fingerprints) > maxFingerprints {
-				return badOffer("more than %d fingerprints", maxFingerprints)
+				return BadOffer("more than %d fingerprints", maxFingerprints)
 			}
 		}
 	case "candidate":
 		if s.candidates++; s.candidates > maxCandidates {
-			return badOffer("more than %d candidates", maxCandidates)
+			return BadOffer("more than %d candidates", maxCandidates)
 		}
 	}
 	return nil
@@ -258,7 +258,7 @@ func (o *Offer) check() error {
 	for i := range o.Media {
 		m := &o.Media[i]
 		if m.Mid == "" || seen[m.Mid] {
-			return badOffer("an m-line has no a=mid of its own")
+			return BadOffer("an m-line has no a=mid of its own")
 		}
 		seen[m.Mid] = true
 		m.inherit(o.session)
@@ -266,17 +266,17 @@ func (o *Offer) check() error {
 		m.Sends = !m.rejected && (m.direction == "sendonly" || m.direction == "sendrecv" || m.direction == "")
 		m.Inactive = !m.Receives && !m.Sends
 		if m.Receives && !m.muxed {
-			return badOffer("m-line %q has no a=rtcp-mux", clip(m.Mid))
+			return BadOffer("m-line %q has no a=rtcp-mux", clip(m.Mid))
 		}
 	}
 	for _, mid := range o.bundle {
 		if !seen[mid] {
-			return badOffer("BUNDLE names %q, which is no m-line", clip(mid))
+			return BadOffer("BUNDLE names %q, which is no m-line", clip(mid))
 		}
 	}
 	t := o.transport()
 	if t == nil || t.rejected {
-		return badOffer("no m-line that can carry the transport")
+		return BadOffer("no m-line that can carry the transport")
 	}
 	return t.usable()
 }
@@ -310,11 +310,11 @@ func (o *Offer) transport() *Media {
 func (s *section) usable() error {
 	switch {
 	case s.ufrag == "" || s.password == "":
-		return badOffer("no ICE credentials")
+		return BadOffer("no ICE credentials")
 	case len(s.fingerprints) == 0:
-		return badOffer("no fingerprint by SHA-256, SHA-384 or SHA-512")
+		return BadOffer("no fingerprint by SHA-256, SHA-384 or SHA-512")
 	case s.setup != "actpass" && s.setup != "active":
-		return badOffer("a=setup:%s, must be actpass or active", clip(s.setup))
+		return BadOffer("a=setup:%s, must be actpass or active", clip(s.setup))
 	}
 	return nil
 }
@@ -331,12 +331,12 @@ func (o *Offer) inBundle(m *Media) bool {
 // and certificate, other ICE credentials (RFC 8839 §4.4.1.1.1). The error is an *Error, or nil.
 func (o *Offer) Restarts(before *Offer) error {
 	if len(o.Media) != len(before.Media) {
-		return badOffer("a restart with %d m-lines instead of %d", len(o.Media), len(before.Media))
+		return BadOffer("a restart with %d m-lines instead of %d", len(o.Media), len(before.Media))
 	}
 	for i := range o.Media {
 		m, old := &o.Media[i], &before.Media[i]
 		if m.Mid != old.Mid || m.Kind != old.Kind || m.Sends != old.Sends || m.Receives != old.Receives {
-			return badOffer("a restart that changes m-line %q", old.Mid)
+			return BadOffer("a restart that changes m-line %q", old.Mid)
 		}
 	}
 	return o.renews(before.transport().ufrag, before.transport().fingerprints)
@@ -346,11 +346,11 @@ func (o *Offer) Restarts(before *Offer) error {
 func (o *Offer) renews(ufrag string, known []fingerprintOf) error {
 	t := o.transport()
 	if t.ufrag == ufrag {
-		return badOffer("a restart without new ICE credentials")
+		return BadOffer("a restart without new ICE credentials")
 	}
 	for _, f := range t.fingerprints {
 		if !slices.ContainsFunc(known, func(k fingerprintOf) bool { return k.hash == f.hash && string(k.sum) == string(f.sum) }) {
-			return badOffer("a restart with another certificate")
+			return BadOffer("a restart with another certificate")
 		}
 	}
 	return nil

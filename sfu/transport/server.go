@@ -157,9 +157,9 @@ func (s *Server) agree(offer *Offer, names map[string]string) ([]*Track, error) 
 		case !wanted:
 			continue
 		case !m.Receives:
-			return nil, badOffer("m-line %q does not receive", clip(m.Mid))
+			return nil, BadOffer("m-line %q does not receive", clip(m.Mid))
 		case !offer.inBundle(m):
-			return nil, badOffer("m-line %q is outside the BUNDLE group", clip(m.Mid))
+			return nil, BadOffer("m-line %q is outside the BUNDLE group", clip(m.Mid))
 		case name == "" || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' }):
 			return nil, errors.New("a track name with characters that SDP does not take")
 		}
@@ -176,7 +176,7 @@ func (s *Server) agree(offer *Offer, names map[string]string) ([]*Track, error) 
 		tracks = append(tracks, t)
 	}
 	if len(tracks) == 0 {
-		return nil, badOffer("no m-line to send on")
+		return nil, BadOffer("no m-line to send on")
 	}
 	return tracks, nil
 }

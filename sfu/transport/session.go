@@ -109,7 +109,7 @@ func (s *Session) Restart(offer *Offer, now int64) (answer string, err error) {
 			found = found || m.Mid == t.mid && m.Kind == t.kind && m.Receives && offer.inBundle(m)
 		}
 		if !found {
-			return "", badOffer("a restart without m-line %q", t.mid)
+			return "", BadOffer("a restart without m-line %q", t.mid)
 		}
 	}
 	if _, err := s.RestartICE(offer.transport().ufrag, now); err != nil {
