@@ -34,8 +34,8 @@ func newCredentials() Credentials {
 
 // remote is an address of the peer that has passed a check.
 type remote struct {
-	route   Route
-	checked int64 // the last check
+	route Route
+	heard int64 // the last check or report
 }
 
 // identity is one generation of ICE: RFC 8445 §2.4 starts a new one at a restart.
@@ -82,13 +82,13 @@ func (a *agent) find(route Route) *remote {
 // that made way for it, the one not heard of for the longest time.
 func (a *agent) note(route Route, now int64) (fresh bool, evicted Route) {
 	if r := a.find(route); r != nil {
-		r.checked = now
+		r.heard = now
 		return false, Route{}
 	}
 	if len(a.remotes) == maxRemotes {
 		oldest := -1
 		for i, r := range a.remotes {
-			if r.route != a.selected && (oldest < 0 || r.checked < a.remotes[oldest].checked) {
+			if r.route != a.selected && (oldest < 0 || r.heard < a.remotes[oldest].heard) {
 				oldest = i
 			}
 		}
@@ -111,7 +111,14 @@ func (a *agent) nominate(route Route, priority uint32, now int64) {
 // its choice where it does not nominate again: many clients' later checks say nothing of it, and when a NAT gives such
 // a one another address, media would go to the old one until consent expires. Call it for a route that has passed a
 // check and a report that was authenticated and is not a replay.
+//
+// Such a report is consent as well: whoever sends it holds the keys, is at that address and still wants what comes.
+// RFC 7675 §4.1 wants checks of a full agent, but some clients send none while packets flow both ways (pion ICE v2),
+// and they would be cut off in mid-picture.
 func (a *agent) follow(route Route, now int64) {
+	if r := a.find(route); r != nil {
+		r.heard = now
+	}
 	if a.selected.IsValid() && a.selected != route {
 		a.selected, a.nominated = route, now
 	}
@@ -121,7 +128,7 @@ func (a *agent) follow(route Route, now int64) {
 // last takes its place.
 func (a *agent) expire(now int64) (gone []Route) {
 	for i := 0; i < len(a.remotes); {
-		if now-a.remotes[i].checked < int64(consent) {
+		if now-a.remotes[i].heard < int64(consent) {
 			i++
 			continue
 		}
@@ -134,8 +141,8 @@ func (a *agent) expire(now int64) (gone []Route) {
 	a.selected, a.priority = Route{}, 0
 	var last int64
 	for _, r := range a.remotes {
-		if !a.selected.IsValid() || r.checked > last {
-			a.selected, last = r.route, r.checked
+		if !a.selected.IsValid() || r.heard > last {
+			a.selected, last = r.route, r.heard
 		}
 	}
 	return gone

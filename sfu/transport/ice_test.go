@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pion/rtcp"
 	"github.com/pion/stun"
 
 	"castcode/sfu/udp"
@@ -306,6 +307,35 @@ func TestConsentExpires(t *testing.T) {
 		}
 		if events := s.Tick(nil, now+99*second); len(events) != 0 {
 			t.Errorf("events after the end: %v", events)
+		}
+	})
+}
+
+// TestReportsAreConsent: some clients send no checks any more while packets flow both ways.
+func TestReportsAreConsent(t *testing.T) {
+	r := newRig(t, nil)
+	client := newClient(t, false)
+	s := r.join(client, names)
+	r.do(func() {
+		r.mutedIn = func(p []byte) bool { return p[0] < 4 } // STUN, RFC 7983 §7
+		r.shift += 20 * second
+	})
+	var heard int64
+	r.do(func() { heard = s.ice.remotes[0].heard })
+	report := &rtcp.ReceiverReport{SSRC: 1}
+	r.until("a report", func() bool {
+		if err := client.WriteRTCP([]rtcp.Packet{report}); err != nil {
+			t.Error(err)
+		}
+		return s.ice.remotes[0].heard >= heard+15*second
+	})
+	r.do(func() {
+		now := r.now()
+		if events := s.Tick(nil, now+29*second); len(events) != 0 {
+			t.Errorf("29 s after the report: %v", events)
+		}
+		if events := s.Tick(nil, now+31*second); len(events) != 1 || events[0].Closed != ClosedSilent {
+			t.Errorf("31 s after the report: %v", events)
 		}
 	})
 }

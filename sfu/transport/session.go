@@ -38,7 +38,7 @@ type Session struct {
 	version int // of the SDP
 	ice     agent
 	media   int   // RTP packets received
-	doomed  int64 // when the session ends unless a check comes, 0 for never
+	doomed  int64 // when the session ends unless a check or report comes, 0 for never
 
 	hand       *handshake // while connecting
 	secured    Route      // where DTLS was heard from last
@@ -283,6 +283,7 @@ func (s *Session) packet(dst []Event, p []byte, from Route, now int64) []Event {
 	}
 	if s.senders.newest(senderOf(plain), index) {
 		s.ice.follow(from, now)
+		s.doomed = 0
 	}
 	s.flight = nil // the peer has the keys, so it has had our last flight
 	return s.walk(dst, plain, s.server.config.Clock.NTP(now))
