@@ -47,7 +47,7 @@ func newCaster(ctx context.Context, e *Engine, id string, on *cast, offer string
 		return nil, "", err
 	}
 	c.pc.OnTrack(c.onTrack)
-	answer, err := c.connection.answer(ctx, offer)
+	answer, err := c.connection.answer(ctx, offer, parsed)
 	if err != nil {
 		c.close()
 		return nil, "", err

@@ -137,10 +137,14 @@ func sdpValue(sdp, attribute string) string {
 	return strings.TrimSuffix(value, "\r")
 }
 
-// answer takes the peer's offer and returns the answer, with all candidates in it. Another offer of the same
-// connection restarts ICE.
-func (c *connection) answer(ctx context.Context, offer string) (string, error) {
-	if err := c.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: offer}); err != nil {
+// answer takes the peer's offer, of which o was read, and returns the answer, with all candidates in it. Another offer of
+// the same connection restarts ICE.
+func (c *connection) answer(ctx context.Context, offer string, o *transport.Offer) (string, error) {
+	remote := webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: o.Unified(offer)}
+	if _, err := remote.Unmarshal(); err != nil {
+		return "", transport.BadSDP("%v", err)
+	}
+	if err := c.pc.SetRemoteDescription(remote); err != nil {
 		return "", transport.BadOffer("%v", err)
 	}
 	answer, err := c.pc.CreateAnswer(nil)
@@ -160,8 +164,5 @@ func (c *connection) answer(ctx context.Context, offer string) (string, error) {
 		return "", ctx.Err()
 	}
 	sdp := c.pc.LocalDescription().SDP
-	if strings.Contains(sdp, "\nm=video 0 ") || strings.Contains(sdp, "\nm=audio 0 ") {
-		return "", transport.ErrCodec
-	}
-	return sdp, nil
+	return sdp, o.Taken(sdp)
 }

@@ -1,6 +1,7 @@
 package sfu
 
 import (
+	"sync/atomic"
 	"time"
 
 	"castcode/sfu/codec"
@@ -29,12 +30,15 @@ type downTrack struct {
 	out    *transport.Track
 	clock  uint32
 
+	wished atomic.Pointer[Wish] // of the viewer; nil: none. For everybody
+
 	stream   *stream // whose log the cursor is in; nil: none yet
 	target   *stream // that the viewer shall get; another than stream until a keyframe of it has come
 	previous *stream // before stream, for NACK
 	seen     uint64  // the keyframe of target that was looked at last
 	version  uint64  // of the menu that target was chosen from
 	temporal uint8   // highest temporal layer that it shall get
+	spatial  uint8   // highest spatial layer within the stream
 	climb    forward.Climb
 	format   *transport.Format
 	from     int64  // nothing is sent before
@@ -68,6 +72,7 @@ type downTrack struct {
 func newDownTrack(v *viewer, t *track, out *transport.Track) *downTrack {
 	return &downTrack{
 		viewer: v, track: t, out: out, clock: t.slot.clock(), rewriter: forward.NewRewriter(t.slot.clock()),
+		spatial: allSpatial,
 	}
 }
 

@@ -253,7 +253,7 @@ func TestRefusals(t *testing.T) {
 		watch       bool
 		code        string
 	}{
-		{"not SDP", "hello", nil, false, "bad_offer"},
+		{"not SDP", "hello", nil, false, "bad_sdp"},
 		{"no slot", offer, nil, false, "bad_offer"},
 		{"slot of another kind", offer, map[string]string{"0": "audio"}, false, "bad_offer"},
 		{"unknown slot", offer, map[string]string{"0": "whiteboard"}, false, "bad_offer"},

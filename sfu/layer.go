@@ -38,6 +38,7 @@ type layer struct {
 	caster *caster
 	track  *track
 	remote *webrtc.TrackRemote
+	rid    string // "": the caster names none
 	ids    extensionIDs
 
 	// owned by the read loop
@@ -77,7 +78,7 @@ func newLayer(c *caster, t *track, remote *webrtc.TrackRemote, receiver *webrtc.
 	if t.slot == Screen {
 		policy = forward.ScreenKeyframes
 	}
-	l := &layer{caster: c, track: t, remote: remote, gate: forward.NewKeyframe(policy)}
+	l := &layer{caster: c, track: t, remote: remote, rid: remote.RID(), gate: forward.NewKeyframe(policy)}
 	for _, e := range receiver.GetParameters().HeaderExtensions {
 		switch e.URI {
 		case uriDependency:
@@ -100,6 +101,7 @@ func (l *layer) begin() {
 		slots = packet.AudioSlots
 	}
 	s.ring = packet.NewRing(slots)
+	s.meter.begin(l.track.slot.clock(), l.caster.engine.now())
 	s.followers = make([]atomic.Int32, len(l.track.follows))
 	l.stream, l.parser, l.keyTS, l.missing = s, packet.NewParser(s.id, s.kind), 0, 0
 	l.current.Store(s)
@@ -173,6 +175,7 @@ func (l *layer) take(p *rtp.Packet, now int64) {
 	last := l.stream.ring.Get(l.stream.ring.Newest())
 	gap := last != nil && parsed.Seq > last.Seq+1
 	if gap {
+		l.stream.meter.lost.Add(int64(min(parsed.Seq-last.Seq-1, uint64(packet.VideoSlots))))
 		l.missing, l.gapAt = l.missing+int(min(parsed.Seq-last.Seq-1, uint64(packet.VideoSlots))), now
 	}
 	switch placed := l.stream.ring.Put(parsed); placed {
@@ -187,6 +190,7 @@ func (l *layer) take(p *rtp.Packet, now int64) {
 		l.wake(parsed, now)
 	case packet.Late:
 		l.missing--
+		l.stream.meter.lost.Add(-1)
 		if l.stale(parsed) {
 			l.track.drops.add(DropStale)
 		} else {

@@ -20,7 +20,7 @@ func (d *downTrack) aim(s *stream, temporal uint8, now int64) {
 		d.wishes.Renew(now)
 	}
 	d.temporal = temporal
-	d.selector.SetTarget(forward.Layer{Source: s.id, Spatial: 7, Temporal: temporal})
+	d.selector.SetTarget(forward.Layer{Source: s.id, Spatial: d.spatial, Temporal: temporal})
 }
 
 // enterLog makes s the log that the cursor is in.
@@ -108,6 +108,7 @@ func (v *viewer) choose(now int64) {
 		default:
 			d.version = m.version
 			w.Rungs = m.rungs
+			w.Limit, d.spatial = d.limits(m)
 			if i := slices.Index(m.streams, d.target); i >= 0 {
 				w.Begun, w.Present = true, forward.Choice{Rung: i, Temporal: d.temporal}
 			}

@@ -1,6 +1,10 @@
 package sfu
 
-import "castcode/sfu/transport"
+import (
+	"strings"
+
+	"castcode/sfu/transport"
+)
 
 // media is an active m-line of an offer.
 type media struct {
@@ -41,7 +45,33 @@ func parseOffer(offer string, slots map[string]string, allowed func(*transport.M
 	if len(active) == 0 {
 		return nil, nil, transport.BadOffer("no active m-line")
 	}
-	return o, active, nil
+	return o, active, o.Together()
+}
+
+// MediaLine is an m-line of an offer as it stands there.
+type MediaLine struct {
+	Mid, Kind string // Kind is "audio", "video", "application" or whatever else the offer says
+	// Sends and Receives are true for sendonly and recvonly, both for sendrecv. An m-line that does neither, or has port 0,
+	// is Inactive.
+	Sends, Receives, Inactive bool
+}
+
+// Outline reads the m-lines of an offer in their order, so that each can be given its slot before Publish or Watch. It
+// does not ask whether the offer can be answered. An error has a Code: bad_sdp for what is no SDP, bad_offer for what is
+// larger than any client's.
+func (e *Engine) Outline(offer string) ([]MediaLine, error) {
+	o, err := transport.Outline(offer)
+	if err != nil {
+		return nil, err
+	}
+	lines := make([]MediaLine, 0, len(o.Media))
+	for i := range o.Media {
+		m := &o.Media[i]
+		lines = append(lines, MediaLine{
+			Mid: strings.Clone(m.Mid), Kind: strings.Clone(m.Kind), Sends: m.Sends, Receives: m.Receives, Inactive: m.Inactive,
+		})
+	}
+	return lines, nil
 }
 
 // casterOffer is parseOffer for a peer that sends.

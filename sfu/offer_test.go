@@ -2,6 +2,7 @@ package sfu
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -81,4 +82,32 @@ func FuzzCasterOffer(f *testing.F) {
 			t.Errorf("%d m-lines for two slots", len(ms))
 		}
 	})
+}
+
+func TestOutline(t *testing.T) {
+	e, _ := newEngine(t)
+	offer := head + "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:a\r\na=sendonly\r\n" +
+		"m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:v\r\n" +
+		"m=video 0 UDP/TLS/RTP/SAVPF 96\r\na=mid:off\r\na=recvonly\r\n" +
+		"m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=inactive\r\n"
+	got, err := e.Outline(offer)
+	want := []MediaLine{
+		{Mid: "a", Kind: "audio", Sends: true},
+		{Mid: "v", Kind: "video", Sends: true, Receives: true},
+		{Mid: "off", Kind: "video", Inactive: true},
+		{Kind: "application", Inactive: true},
+	}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %+v, %v, want %+v", got, err, want)
+	}
+	for offer, code := range map[string]string{
+		"": "bad_sdp", "hello": "bad_sdp", strings.Replace(head, "s=-\r\n", "", 1): "bad_sdp",
+		head + strings.Repeat("a=x\r\n", 2000): "bad_offer",
+	} {
+		_, err := e.Outline(offer)
+		var coded interface{ Code() string }
+		if !errors.As(err, &coded) || coded.Code() != code {
+			t.Errorf("%.20q: %v, want %s", offer, err, code)
+		}
+	}
 }

@@ -95,7 +95,7 @@ func (c *caster) restart(ctx context.Context, o *transport.Offer, sdp string) (s
 	if !c.restarts.Allow(c.engine.now()) {
 		return "", transport.ErrRestarts
 	}
-	answer, err := c.connection.answer(ctx, sdp)
+	answer, err := c.connection.answer(ctx, sdp, o)
 	if err != nil {
 		return "", err
 	}

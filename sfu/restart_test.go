@@ -166,7 +166,7 @@ func TestRestartRefusals(t *testing.T) {
 		for _, c := range []struct{ name, cast, id, offer, code string }{
 			{"nobody", "c", "nobody", other, "bad_state"},
 			{"another cast", "d", id, other, "bad_state"},
-			{"not SDP", "c", id, "hello", "bad_offer"},
+			{"not SDP", "c", id, "hello", "bad_sdp"},
 			{"the same credentials", "c", id, same, "bad_offer"},
 			{"another certificate", "c", id, strange, "bad_offer"},
 			{"another m-line", "c", id, strings.ReplaceAll(strings.ReplaceAll(other, "a=mid:0", "a=mid:7"), "BUNDLE 0", "BUNDLE 7"), "bad_offer"},

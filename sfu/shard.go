@@ -30,6 +30,7 @@ const (
 	messageRemove                      // close(done) when it is gone
 	messageTick                        // a viewer's handshake has ended
 	messageRestart                     // of a viewer's ICE
+	messageChoose                      // a viewer wishes for another layer
 	messageLate                        // packet came late into stream
 )
 
@@ -292,6 +293,11 @@ func (s *shard) message(m *message, now int64) {
 		}
 	case messageRestart:
 		m.restart.run(v.session, now)
+	case messageChoose:
+		if !v.gone {
+			v.choose(now)
+			s.mark(v)
+		}
 	case messageLate:
 		for _, d := range m.follow.downs {
 			d.late(m.stream, m.packet, now)

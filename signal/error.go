@@ -79,6 +79,9 @@ var mediaCodes = map[string]bool{
 	CodeDraining: true, CodeRateLimited: true,
 }
 
+// codeBadSDP is the media plane's word for an offer that is no SDP. Clients of the socket hear bad_offer.
+const codeBadSDP = "bad_sdp"
+
 // mediaBusyWait is what a client is told to wait when the media plane is full: a connection attempt that fails
 // gives its place back after the handshake's 15 s, most do much earlier.
 const mediaBusyWait = 5 * time.Second
@@ -97,11 +100,15 @@ func asCoded(err error) (coded Coded, ok bool) {
 // fromMedia turns an error of the media plane into the answer to the client; ok is false when its code is none
 // of those that the media plane may use.
 func fromMedia(err Coded) (refusal *Error, ok bool) {
-	if !mediaCodes[err.Code()] {
+	code := err.Code()
+	if code == codeBadSDP {
+		code = CodeBadOffer
+	}
+	if !mediaCodes[code] {
 		return nil, false
 	}
-	refusal = refuse(err.Code(), plain(err.Reason()))
-	switch err.Code() {
+	refusal = refuse(code, plain(err.Reason()))
+	switch code {
 	case CodeServerBusy:
 		refusal.wait = mediaBusyWait
 	case CodeRateLimited:

@@ -226,6 +226,7 @@ func TestMediaErrors(t *testing.T) {
 	viewer.granted("watching", offer("watch", "viewer"))
 	for _, c := range []struct{ offer, code string }{
 		{"refuse bad_offer", CodeBadOffer},
+		{"refuse bad_sdp", CodeBadOffer},
 		{"refuse codec_unsupported", CodeCodecUnsupported},
 		{"refuse server_busy", CodeServerBusy},
 		{"refuse not_live", CodeNotLive},

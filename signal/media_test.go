@@ -16,6 +16,8 @@ type fakeMedia struct {
 	arrived chan string
 	gate    chan struct{}
 	held    chan struct{} // guarded by mu; nil: Leave returns at once
+	layers  []Layer       // guarded by mu, like ingest: what a cast has
+	ingest  []Ingest
 }
 
 func newFakeMedia() *fakeMedia {
@@ -80,6 +82,41 @@ func (f *fakeMedia) Leave(peer string) {
 }
 
 func (f *fakeMedia) End(cast string) { f.note("end %s", cast) }
+
+// Outline takes an offer of lines such as "video 0 sendonly"; "refuse CODE" is refused.
+func (f *fakeMedia) Outline(offer string) (lines []MediaLine, err error) {
+	if code, ok := strings.CutPrefix(offer, "refuse "); ok {
+		return nil, codedError{code, "because"}
+	}
+	for line := range strings.Lines(offer) {
+		part := strings.Fields(line)
+		if len(part) != 3 {
+			return nil, codedError{codeBadSDP, "because"}
+		}
+		both := part[2] == "sendrecv"
+		lines = append(lines, MediaLine{
+			Kind: part[0], Mid: part[1], Sends: both || part[2] == "sendonly", Receives: both || part[2] == "recvonly",
+			Inactive: part[2] == "inactive",
+		})
+	}
+	return lines, nil
+}
+
+func (f *fakeMedia) Prefer(peer, slot string, wish Wish) {
+	f.note("prefer %s %s %+v", peer, slot, wish)
+}
+
+func (f *fakeMedia) Layers(string) []Layer {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.layers
+}
+
+func (f *fakeMedia) Ingest(string) []Ingest {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.ingest
+}
 
 // calls are all calls so far that start with what.
 func (f *fakeMedia) calls(what string) (found []string) {

@@ -147,7 +147,7 @@ func (s *server) planes() error {
 	}
 	trusted := proxies(s.cfg.TrustedProxies)
 	joint.hub, err = control.NewHub(control.Config{
-		Media: s.engine, ICE: s.ice().forPeer, Key: s.store.Key(), Capacity: capacity, Origins: s.cfg.Origins,
+		Media: plane{s.engine}, ICE: s.ice().forPeer, Key: s.store.Key(), Capacity: capacity, Origins: s.cfg.Origins,
 		Open: s.cfg.Open, ClientAddr: trusted.client, External: trusted.external, Log: s.log.Logger,
 	})
 	s.hub = joint.hub

@@ -21,6 +21,8 @@ type Rung struct {
 	Rates    [MaxTemporal]int // bit/s of the temporal layers up to each
 	Temporal uint8            // highest temporal layer that it has, below MaxTemporal
 	Silent   bool             // its caster has stopped sending it, while others of the slot go on
+	Width    int              // of its pictures, in pixels, like Height; 0 where it is not known
+	Height   int
 }
 
 // Rate is what all of the rung costs, in bit/s.
@@ -37,14 +39,53 @@ func (c Choice) above(o Choice) bool {
 	return c.Rung > o.Rung || c.Rung == o.Rung && c.Temporal > o.Temporal
 }
 
+// Limit is the most that a down track may get of its slot. The zero value limits nothing.
+type Limit struct {
+	Source        uint32 // the highest rung; one that is not there limits nothing
+	Temporal      uint8  // how many temporal layers; 0: all
+	Width, Height int    // the largest picture, in pixels; 0: any
+}
+
+// fits says whether the pictures of r are small enough, as far as that is known.
+func (l *Limit) fits(r *Rung) bool {
+	return (l.Width == 0 || r.Width <= l.Width) && (l.Height == 0 || r.Height <= l.Height)
+}
+
 // Wish is a down track of a viewer before an allocation.
 type Wish struct {
 	Rungs   []Rung // from the lowest to the highest, at least one
 	Present Choice // what it gets now; only with Begun
 	Begun   bool
+	Limit   Limit
 }
 
-// lowest is the first rung that is being sent, or simply the first when none is.
+// top is the highest rung within the limit; the first one if none is.
+func (w *Wish) top() int {
+	top := len(w.Rungs) - 1
+	if w.Limit == (Limit{}) {
+		return top
+	}
+	for i := range w.Rungs {
+		if w.Rungs[i].Source == w.Limit.Source {
+			top = i
+		}
+	}
+	for top > 0 && !w.Limit.fits(&w.Rungs[top]) {
+		top--
+	}
+	return top
+}
+
+// all is what stands for all temporal layers of r within the limit.
+func (w *Wish) all(r *Rung) uint8 {
+	if n := w.Limit.Temporal; n > 0 && n <= r.Temporal {
+		return n - 1
+	}
+	return AllTemporal
+}
+
+// lowest is the first rung that is being sent, or simply the first when none is. Where nothing within the limit is sent
+// it lies beyond: some picture is worth more than none.
 func (w *Wish) lowest() int {
 	for i := range w.Rungs {
 		if !w.Rungs[i].Silent {
@@ -57,15 +98,16 @@ func (w *Wish) lowest() int {
 // up is the step above c. The steps are the temporal layers of the lowest rung and then the other rungs whole: a
 // smaller picture that moves well is worth more than a larger one that does not.
 func (w *Wish) up(c Choice) (next Choice, ok bool) {
-	if r := &w.Rungs[c.Rung]; c.Temporal != AllTemporal {
-		if c.Temporal+1 >= r.Temporal {
+	r := &w.Rungs[c.Rung]
+	if all := w.all(r); c.Temporal < all {
+		if all == AllTemporal && c.Temporal+1 >= r.Temporal {
 			return Choice{c.Rung, AllTemporal}, true
 		}
 		return Choice{c.Rung, c.Temporal + 1}, true
 	}
-	for i := c.Rung + 1; i < len(w.Rungs); i++ {
+	for i, top := c.Rung+1, w.top(); i <= top; i++ {
 		if !w.Rungs[i].Silent {
-			return Choice{i, AllTemporal}, true
+			return Choice{i, w.all(&w.Rungs[i])}, true
 		}
 	}
 	return c, false
@@ -93,7 +135,7 @@ func (w *Wish) cost(c Choice) int {
 // Allocate divides the target, in bit/s, among the down tracks of a viewer and appends one choice for each to dst.
 // Everybody gets the lowest step, whatever it costs; then everybody who can climbs one step, the first in the list
 // first, as long as the target allows, and so on. With a target of 0, which stands for an unknown one, everybody gets
-// the highest. It is deterministic, and allocates nothing if dst has the capacity.
+// the highest. Nobody gets more than the limit of its wish. It is deterministic, and allocates nothing if dst has the capacity.
 func Allocate(dst []Choice, target int, wishes []Wish) []Choice {
 	begin, used := len(dst), 0
 	for i := range wishes {

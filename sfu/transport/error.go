@@ -11,7 +11,7 @@ type Error struct{ code, reason string }
 
 func (e *Error) Error() string { return e.code + ": " + e.reason }
 
-// Code is "bad_offer", "codec_unsupported" or "server_busy" in this package's own errors.
+// Code is "bad_sdp", "bad_offer", "codec_unsupported" or "server_busy" in this package's own errors.
 func (e *Error) Code() string { return e.code }
 
 // Reason says what is wrong.
@@ -20,7 +20,12 @@ func (e *Error) Reason() string { return e.reason }
 // NewError makes an error of the media plane's own.
 func NewError(code, reason string) *Error { return &Error{code: code, reason: reason} }
 
-// BadOffer is what is wrong with an offer.
+// BadSDP is what makes an offer no SDP at all.
+func BadSDP(format string, args ...any) *Error {
+	return &Error{code: "bad_sdp", reason: fmt.Sprintf(format, args...)}
+}
+
+// BadOffer is why an offer that is SDP cannot be answered.
 func BadOffer(format string, args ...any) *Error {
 	return &Error{code: "bad_offer", reason: fmt.Sprintf(format, args...)}
 }

@@ -76,6 +76,10 @@ type fingerprintOf struct {
 	sum  []byte
 }
 
+func (f fingerprintOf) equal(g fingerprintOf) bool {
+	return f.hash == g.hash && string(f.sum) == string(g.sum)
+}
+
 // parseFingerprint reads "sha-256 AB:CD:…". ok is false for a hash that does not protect (or that nobody uses) and
 // for a malformed value.
 func parseFingerprint(s string) (f fingerprintOf, ok bool) {

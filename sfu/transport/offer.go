@@ -29,6 +29,7 @@ type Offer struct {
 	bundle  []string
 	bundled bool
 	mixed   bool
+	said    string // the types of the lines before the first m-line, each once
 }
 
 // section is what may stand at session level or in an m-line, the latter winning.
@@ -60,15 +61,27 @@ type Media struct {
 	rids     int
 }
 
-// ParseOffer reads an offer of a viewer or a caster within bounds, before any library sees it. It refuses data channels, m-lines without a mid, media without rtcp-mux or
-// over anything but DTLS-SRTP, and peers that want to be the DTLS server. An error is an *Error. Candidates are
-// counted and ignored: the server is ICE-lite and sends no checks.
+// ParseOffer reads an offer of a viewer or a caster within bounds, before any library sees it. It refuses data
+// channels, m-lines without a mid, media without rtcp-mux or over anything but DTLS-SRTP, and peers that want to be the
+// DTLS server. An error is an *Error: bad_sdp for what is malformed, bad_offer for what is well-formed and of no use.
+// Candidates are counted and ignored: the server is ICE-lite and sends no checks.
 func ParseOffer(sdp string) (*Offer, error) {
+	o, err := Outline(sdp)
+	if err != nil {
+		return nil, err
+	}
+	return o, o.check()
+}
+
+// Outline reads an offer as ParseOffer does, but does not ask whether it can be answered: Media has the m-lines in
+// order, of whatever kind, and nothing else of the Offer may be used. An error is an *Error: bad_sdp for what is
+// malformed, bad_offer for what is beyond the bounds.
+func Outline(sdp string) (*Offer, error) {
 	if len(sdp) > maxOfferBytes {
 		return nil, BadOffer("longer than %d bytes", maxOfferBytes)
 	}
-	if !strings.HasPrefix(sdp, "v=0") {
-		return nil, BadOffer("not SDP")
+	if version, _, _ := strings.Cut(sdp, "\n"); strings.TrimSuffix(version, "\r") != "v=0" {
+		return nil, BadSDP("not SDP")
 	}
 	o := &Offer{}
 	lines := 0
@@ -80,12 +93,19 @@ func ParseOffer(sdp string) (*Offer, error) {
 			return nil, err
 		}
 	}
-	return o, o.check()
+	return o, o.complete()
 }
 
 func (o *Offer) line(line string) error {
-	if strings.ContainsFunc(line, func(r rune) bool { return r < ' ' && r != '\t' }) {
-		return BadOffer("a control character")
+	switch {
+	case line == "":
+		return nil // some clients end with one
+	case strings.ContainsFunc(line, func(r rune) bool { return r < ' ' && r != '\t' }):
+		return BadSDP("a control character")
+	case len(line) < 2 || line[1] != '=':
+		return BadSDP("a line that is no type=value")
+	case len(o.Media) == 0 && !strings.Contains(o.said, line[:1]):
+		o.said += line[:1]
 	}
 	if m, ok := strings.CutPrefix(line, "m="); ok {
 		return o.mediaLine(m)
@@ -117,27 +137,23 @@ func (o *Offer) line(line string) error {
 // mediaLine reads "video 9 UDP/TLS/RTP/SAVPF 96 97".
 func (o *Offer) mediaLine(line string) error {
 	f := strings.Fields(line)
+	if len(f) < 4 {
+		return BadSDP("short m-line")
+	}
+	port, _, _ := strings.Cut(f[1], "/")
+	number, err := strconv.ParseUint(port, 10, 16)
 	switch {
+	case err != nil:
+		return BadSDP("m-line with port %q", clip(f[1]))
+	case len(o.Media) == 0 && !o.begun():
+		return BadSDP("an m-line before o=, s= and t=")
 	case len(o.Media) == maxMedia:
 		return BadOffer("more than %d m-lines", maxMedia)
-	case len(f) < 4:
-		return BadOffer("short m-line")
-	case f[0] == "application":
-		return BadOffer("data channels are not supported")
-	case f[0] != "audio" && f[0] != "video":
-		return BadOffer("m-line of kind %q", clip(f[0]))
 	case len(f)-3 > maxFormats:
 		return BadOffer("more than %d formats in an m-line", maxFormats)
-	case !slices.Contains([]string{"UDP/TLS/RTP/SAVPF", "TCP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP"}, f[2]):
-		return BadOffer("m-line with protocol %q", clip(f[2]))
-	}
-	for i, t := range f[3:] {
-		if n, err := strconv.Atoi(t); err != nil || n < 0 || n > 127 || strconv.Itoa(n) != t || slices.Contains(f[3:3+i], t) {
-			return BadOffer("payload type %q", clip(t))
-		}
 	}
 	o.Media = append(o.Media, Media{
-		Kind: f[0], protocol: f[2], rejected: f[1] == "0", types: f[3:], mixed: o.mixed,
+		Kind: f[0], protocol: f[2], rejected: number == 0, types: f[3:], mixed: o.mixed,
 		codecs: map[string]string{}, fmtp: map[string]string{}, feedback: map[string][]string{}, ids: map[string]uint8{},
 	})
 	return nil
@@ -146,8 +162,11 @@ func (o *Offer) mediaLine(line string) error {
 func (m *Media) attribute(name, value string) error {
 	switch name {
 	case "mid":
-		if value == "" || len(value) > maxOneByteLength || m.Mid != "" || strings.ContainsAny(value, " \t") {
-			return BadOffer("a=mid of %d characters, or a second one", len(value))
+		if value == "" || m.Mid != "" || strings.ContainsAny(value, " \t") {
+			return BadSDP("a=mid of %d characters, or a second one", len(value))
+		}
+		if len(value) > maxOneByteLength {
+			return BadOffer("a=mid of %d characters", len(value))
 		}
 		m.Mid = value
 	case "rid":
@@ -160,7 +179,7 @@ func (m *Media) attribute(name, value string) error {
 		m.extension(value)
 	case "extmap-allow-mixed":
 		m.mixed = true
-	case "rtcp-mux":
+	case "rtcp-mux", "rtcp-mux-only": // RFC 8858 §3
 		m.muxed = true
 	case "rtcp-rsize":
 		m.reduced = true
@@ -223,12 +242,12 @@ func (s *section) attribute(name, value string) error {
 		s.direction = name
 	case "ice-ufrag":
 		if len(value) < 4 || len(value) > 256 || strings.ContainsFunc(value, notICE) {
-			return BadOffer("a=ice-ufrag")
+			return BadSDP("a=ice-ufrag")
 		}
 		s.ufrag = value
 	case "ice-pwd":
 		if len(value) < 22 || len(value) > 256 || strings.ContainsFunc(value, notICE) {
-			return BadOffer("a=ice-pwd")
+			return BadSDP("a=ice-pwd")
 		}
 		s.password = value
 	case "setup":
@@ -250,108 +269,4 @@ func (s *section) attribute(name, value string) error {
 // notICE is true for what is no ice-char, RFC 8839 §5.4.
 func notICE(r rune) bool {
 	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '+' && r != '/'
-}
-
-// check completes the m-lines with what stands at session level and refuses what cannot be answered.
-func (o *Offer) check() error {
-	seen := map[string]bool{}
-	for i := range o.Media {
-		m := &o.Media[i]
-		if m.Mid == "" || seen[m.Mid] {
-			return BadOffer("an m-line has no a=mid of its own")
-		}
-		seen[m.Mid] = true
-		m.inherit(o.session)
-		m.Receives = !m.rejected && (m.direction == "recvonly" || m.direction == "sendrecv" || m.direction == "")
-		m.Sends = !m.rejected && (m.direction == "sendonly" || m.direction == "sendrecv" || m.direction == "")
-		m.Inactive = !m.Receives && !m.Sends
-		if m.Receives && !m.muxed {
-			return BadOffer("m-line %q has no a=rtcp-mux", clip(m.Mid))
-		}
-	}
-	for _, mid := range o.bundle {
-		if !seen[mid] {
-			return BadOffer("BUNDLE names %q, which is no m-line", clip(mid))
-		}
-	}
-	t := o.transport()
-	if t == nil || t.rejected {
-		return BadOffer("no m-line that can carry the transport")
-	}
-	return t.usable()
-}
-
-func (m *Media) inherit(s section) {
-	if m.ufrag == "" {
-		m.ufrag, m.password = s.ufrag, s.password
-	}
-	if len(m.fingerprints) == 0 {
-		m.fingerprints = s.fingerprints
-	}
-	if m.setup == "" {
-		m.setup = s.setup
-	}
-	if m.direction == "" {
-		m.direction = s.direction
-	}
-}
-
-// transport is the m-line whose transport counts for all: the first of the BUNDLE group, RFC 9143 §7.2.1, or the
-// only one.
-func (o *Offer) transport() *Media {
-	for i := range o.Media {
-		if len(o.bundle) == 0 && !o.Media[i].rejected || len(o.bundle) > 0 && o.Media[i].Mid == o.bundle[0] {
-			return &o.Media[i]
-		}
-	}
-	return nil
-}
-
-func (s *section) usable() error {
-	switch {
-	case s.ufrag == "" || s.password == "":
-		return BadOffer("no ICE credentials")
-	case len(s.fingerprints) == 0:
-		return BadOffer("no fingerprint by SHA-256, SHA-384 or SHA-512")
-	case s.setup != "actpass" && s.setup != "active":
-		return BadOffer("a=setup:%s, must be actpass or active", clip(s.setup))
-	}
-	return nil
-}
-
-// inBundle says whether the m-line shares the transport.
-func (o *Offer) inBundle(m *Media) bool {
-	if !o.bundled {
-		return o.transport() == m
-	}
-	return slices.Contains(o.bundle, m.Mid)
-}
-
-// Restarts says whether o is an offer of an ICE restart of the connection for which before was made: the same m-lines
-// and certificate, other ICE credentials (RFC 8839 §4.4.1.1.1). The error is an *Error, or nil.
-func (o *Offer) Restarts(before *Offer) error {
-	if len(o.Media) != len(before.Media) {
-		return BadOffer("a restart with %d m-lines instead of %d", len(o.Media), len(before.Media))
-	}
-	for i := range o.Media {
-		m, old := &o.Media[i], &before.Media[i]
-		if m.Mid != old.Mid || m.Kind != old.Kind || m.Sends != old.Sends || m.Receives != old.Receives {
-			return BadOffer("a restart that changes m-line %q", old.Mid)
-		}
-	}
-	return o.renews(before.transport().ufrag, before.transport().fingerprints)
-}
-
-// renews says whether the offer has new ICE credentials and only certificates that are known.
-func (o *Offer) renews(ufrag string, known []fingerprintOf) error {
-	t := o.transport()
-	if t.ufrag == ufrag {
-		return BadOffer("a restart without new ICE credentials")
-	}
-	for _, f := range t.fingerprints {
-		if !slices.ContainsFunc(known, func(k fingerprintOf) bool { return k.hash == f.hash && string(k.sum) == string(f.sum) }) {
-			return BadOffer("a restart with another certificate")
-		}
-	}
-	return nil
 }

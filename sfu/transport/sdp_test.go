@@ -162,9 +162,21 @@ func TestOffersThatAreRefused(t *testing.T) {
 		}
 		return strings.Replace(offered, old, new, 1)
 	}
+	malformed := []string{
+		"empty", "no session", "another version", "m-line first", "no line", "short m-line", "port", "format twice", "format 128",
+		"format -1", "format 007", "mid twice", "second mid", "empty mid", "control", "return in a line",
+		"short ufrag", "odd ufrag", "short password",
+	}
 	for name, offer := range map[string]string{
 		"empty":            "",
-		"no m-line":        "v=0\r\n",
+		"no session":       "v=0\r\n",
+		"no m-line":        offered[:strings.Index(offered, "m=")],
+		"another version":  replace("v=0", "v=00"),
+		"m-line first":     replace("t=0 0\r\n", ""),
+		"no line":          replace("s=-", "s -"),
+		"port":             replace("m=audio 9", "m=audio nine"),
+		"second mid":       replace("a=mid:a\r\n", "a=mid:a\r\na=mid:b\r\n"),
+		"empty mid":        replace("a=mid:a\r\n", "a=mid:\r\n"),
 		"long":             offered + "a=" + strings.Repeat("x", maxOfferBytes),
 		"lines":            offered + strings.Repeat("a=x\r\n", maxOfferLines),
 		"m-lines":          offered + strings.Repeat("m=audio 9 UDP/TLS/RTP/SAVPF 0\r\n", 7),
@@ -201,8 +213,15 @@ func TestOffersThatAreRefused(t *testing.T) {
 	} {
 		o, err := ParseOffer(offer)
 		var refusal *Error
-		if !errors.As(err, &refusal) || refusal.Code() != "bad_offer" || refusal.Reason() == "" {
-			t.Errorf("%s: %v, %v", name, o, err)
+		code := "bad_offer"
+		if slices.Contains(malformed, name) {
+			code = "bad_sdp"
+		}
+		if !errors.As(err, &refusal) || refusal.Code() != code || refusal.Reason() == "" {
+			t.Errorf("%s: %v, %v, want %s", name, o, err, code)
+		}
+		if _, err := Outline(offer); code == "bad_sdp" && err == nil {
+			t.Errorf("%s: the outline takes it", name)
 		}
 	}
 }
