@@ -50,8 +50,14 @@ type (
 	}
 	createdMessage struct {
 		head
-		Room   roomState `json:"room"`
-		Ticket string    `json:"ticket"`
+		Room    roomState  `json:"room"`
+		Ticket  string     `json:"ticket"`
+		Encoder tokenState `json:"encoder"`
+		Player  tokenState `json:"player"`
+	}
+	// tokenState is a bearer token: of an encoder, or of a player.
+	tokenState struct {
+		Token string `json:"token"`
 	}
 	addedMessage struct {
 		head
@@ -84,6 +90,29 @@ type (
 	}
 	endedMessage struct {
 		head
+		Reason string `json:"reason"`
+	}
+	encoderMessage struct {
+		head
+		Present  bool          `json:"present"`
+		Agent    string        `json:"agent"`
+		Since    int64         `json:"since"` // milliseconds since it came or went
+		Streams  []streamState `json:"streams"`
+		Warnings []string      `json:"warnings"`
+		Refused  *refusedState `json:"refused,omitempty"`
+	}
+	streamState struct {
+		Slot     string  `json:"slot"`
+		RID      string  `json:"rid"`
+		Codec    string  `json:"codec"`
+		Width    int     `json:"width"`
+		Height   int     `json:"height"`
+		FPS      float64 `json:"fps"`
+		Bitrate  int     `json:"bitrate"`  // bit/s
+		Keyframe int64   `json:"keyframe"` // milliseconds since the newest
+	}
+	refusedState struct {
+		Code   string `json:"code"`
 		Reason string `json:"reason"`
 	}
 	drainingMessage struct {

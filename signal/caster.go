@@ -50,9 +50,21 @@ func (h *Hub) create(t *turn, m *createRequest) *Error {
 		h.bind(shown, r)
 	}
 	p.seen = r.version
-	proof := ticket{Kind: casterTicket, Room: r.id, Code: r.code, Name: r.name}
-	t.answer(createdMessage{t.head("created"), p.view(), h.tickets.sign(proof, now, casterTicketLife)})
+	t.answer(h.created(t, p, now))
 	return nil
+}
+
+// created is the answer to create: the room, and the proofs of who may cast and watch there.
+func (h *Hub) created(t *turn, p *seat, now time.Time) createdMessage {
+	r := p.room
+	proof := ticket{Kind: casterTicket, Room: r.id, Code: r.code, Name: r.name}
+	publish, watch := proof, ticket{Kind: watchToken, Room: r.id}
+	publish.Kind = publishToken
+	return createdMessage{
+		t.head("created"), p.view(), h.tickets.sign(proof, now, casterTicketLife),
+		tokenState{h.tickets.sign(publish, now, publishTokenLife)},
+		tokenState{h.tickets.sign(watch, now, watchTokenLife)},
+	}
 }
 
 // roomToTake finds the room that a ticket or a name stands for; nil when there is none and it can be made. A
@@ -62,7 +74,7 @@ func (h *Hub) roomToTake(tk ticket) (*Room, *Error) {
 		return r, nil
 	}
 	r := h.names[nameKey(tk.Name)]
-	if r != nil && r.caster.session.sock != nil {
+	if r != nil && r.attended() {
 		return nil, refuse(CodeAlreadyCasting, "")
 	}
 	return r, nil
@@ -70,11 +82,18 @@ func (h *Hub) roomToTake(tk ticket) (*Room, *Error) {
 
 // dismissCaster makes the place of a room's caster free for another page of the same person.
 func (h *Hub) dismissCaster(t *turn, r *Room) {
+	r.endVigil()
+	if r.caster == nil {
+		return
+	}
 	old := r.caster.session
 	old.push(endedMessage{head{"ended", 0}, endedReplaced})
 	old.role, old.seat = roleIdle, nil
 	h.leaveMedia(&t.outside, old)
-	r.lost, r.frozen = true, false
+	if r.source == nil || r.source == r.caster {
+		r.source, r.lost = nil, true
+	}
+	r.frozen = false
 }
 
 // publish hands the caster's offer to the media plane. When that fails the room is as it was.
@@ -82,6 +101,10 @@ func (h *Hub) publish(t *turn, m *publishRequest) *Error {
 	p := t.session.seat
 	t.then = func(ctx context.Context) *Error {
 		s, cast := p.session, p.room.cast
+		if err := p.room.holdIngest(ctx); err != nil {
+			return h.refusal(s, err)
+		}
+		defer p.room.releaseIngest()
 		answer, refused := h.askMedia(s, func() (string, error) {
 			return h.cfg.Media.Publish(ctx, cast, s.peer, m.Offer, m.Slots)
 		})
@@ -94,10 +117,7 @@ func (h *Hub) publish(t *turn, m *publishRequest) *Error {
 				h.undo(t, p)
 				return
 			}
-			if p.room.lost {
-				p.room.lost = false
-				h.touch(p.room)
-			}
+			h.castFrom(&t.outside, p)
 			t.answer(answerMessage{t.head("published"), answer})
 		})
 		return refused
@@ -146,16 +166,19 @@ func (h *Hub) addDisplay(t *turn, m *addRequest) *Error {
 func (h *Hub) remove(t *turn, m *removeRequest) *Error {
 	r := t.session.seat.room
 	s := h.sessions[m.Peer]
-	if s == nil || s.seat == nil || s.seat.room != r || s.seat.role == roleCaster || s.seat.pending {
+	if s == nil || s.seat == nil || s.seat.room != r || s.seat.role == roleCaster || s.seat.role == roleEncoder || s.seat.pending {
 		return refuse(CodePeerUnknown, "not in this room")
 	}
 	p := s.seat
 	h.vacate(&t.outside, s)
 	s.push(endedMessage{head{"ended", 0}, endedRemoved})
-	if p.role == roleDisplay {
+	switch {
+	case s.guest != nil:
+		h.endGuest(&t.outside, s, goneRemoved)
+	case p.role == roleDisplay:
 		h.newDisplayCode(s)
 		h.showCode(s)
-	} else {
+	default:
 		s.role = roleIdle
 		if len(r.barred) >= maxBarred {
 			clear(r.barred)

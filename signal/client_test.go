@@ -72,8 +72,8 @@ func newStage(t *testing.T, o options) *stage {
 	st := &stage{t: t, media: newFakeMedia(), log: new(lockedBuffer), host: "cast.test"}
 	config := Config{
 		Media: st.media, Key: testKey, Log: slog.New(slog.NewTextHandler(st.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		ICE: func(peer, host string) ([]ICEServer, time.Duration) {
-			return []ICEServer{{URLs: []string{"turn:" + host}, Username: peer, Credential: "turn-password"}}, 5 * time.Minute
+		ICE: func(peer, host string, life time.Duration) ([]ICEServer, time.Duration) {
+			return []ICEServer{{URLs: []string{"turn:" + host}, Username: peer, Credential: "turn-password"}}, max(life, 5*time.Minute)
 		},
 		ClientAddr: func(r *http.Request) netip.Addr {
 			if text := r.Header.Get("X-Test-Addr"); text != "" {

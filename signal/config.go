@@ -19,8 +19,9 @@ type Config struct {
 	// Media is the media plane.
 	Media Media
 	// ICE makes the servers that peer is told, and for how long their credentials admit a new connection. host is
-	// the name or address by which the client reached us, without a port. nil: none. It is called without locks.
-	ICE func(peer, host string) (servers []ICEServer, ttl time.Duration)
+	// the name or address by which the client reached us, without a port. life is how long they should, 0 for the
+	// usual: who cannot renew them asks for more. nil: none. It is called without locks.
+	ICE func(peer, host string, life time.Duration) (servers []ICEServer, ttl time.Duration)
 	// Key is at least 32 random bytes that outlive the process, so that tickets do too.
 	Key []byte
 	// Capacity is how many viewers and displays a room takes. 0 means 500, -1 no cap (rooms then say 0).
@@ -49,6 +50,9 @@ type timing struct {
 	renew    time.Duration // life of a display's code
 	previous time.Duration // how long the one before stays good
 	media    time.Duration // Publish and Watch
+	health   time.Duration // between two messages about an encoder
+	beat     time.Duration // between two looks of an event stream at what is not told to it
+	comment  time.Duration // of silence on an event stream
 	queue    int           // messages
 }
 
@@ -56,7 +60,8 @@ type timing struct {
 var protocolTiming = timing{
 	hello: 10 * time.Second, silence: 45 * time.Second, ping: 15 * time.Second, write: 5 * time.Second,
 	linger: time.Second, grace: 60 * time.Second, gather: 200 * time.Millisecond, renew: 10 * time.Minute,
-	previous: 60 * time.Second, media: 10 * time.Second, queue: 256,
+	previous: 60 * time.Second, media: 10 * time.Second, health: 2 * time.Second, beat: time.Second,
+	comment: 15 * time.Second, queue: 256,
 }
 
 // bounds are limits of the whole server; beyond them stands server_busy. Tests lower them.
@@ -65,9 +70,10 @@ type bounds struct {
 	sessions int
 	rooms    int
 	displays int // that show a code: more of them make six digits easier to hit
+	guests   int // sessions over WHIP and WHEP; each keeps its offer
 }
 
-var serverBounds = bounds{sockets: 12_000, sessions: 10_000, rooms: 2_000, displays: 2_000}
+var serverBounds = bounds{sockets: 12_000, sessions: 10_000, rooms: 2_000, displays: 2_000, guests: 4_000}
 
 // complete checks c and fills in defaults.
 func (c Config) complete() (Config, error) {
@@ -82,7 +88,7 @@ func (c Config) complete() (Config, error) {
 		c.Capacity = defaultCapacity
 	}
 	if c.ICE == nil {
-		c.ICE = func(string, string) ([]ICEServer, time.Duration) { return nil, 0 }
+		c.ICE = func(string, string, time.Duration) ([]ICEServer, time.Duration) { return nil, 0 }
 	}
 	if c.ClientAddr == nil {
 		c.ClientAddr = remoteAddr

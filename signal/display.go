@@ -76,10 +76,10 @@ func (h *Hub) mayIssue(t *turn, busy bool) *Error {
 	case busy:
 		return refuseFor(CodeServerBusy, "too many of them", mediaBusyWait)
 	}
-	if wait := h.issues.wait(t.sock.addr, now); wait > 0 {
+	if wait := h.issues.wait(t.addr, now); wait > 0 {
 		return refuseFor(CodeServerBusy, "too many codes for one address", wait)
 	}
-	h.issues.take(t.sock.addr, now)
+	h.issues.take(t.addr, now)
 	return nil
 }
 

@@ -110,7 +110,7 @@ func TestDefaultsOfConfig(t *testing.T) {
 	if got := c.ClientAddr(&http.Request{RemoteAddr: "@"}); got.IsValid() {
 		t.Errorf("address %v of nothing", got)
 	}
-	if servers, ttl := c.ICE("p", "h"); servers != nil || ttl != 0 {
+	if servers, ttl := c.ICE("p", "h", 0); servers != nil || ttl != 0 {
 		t.Errorf("servers %v", servers)
 	}
 }
@@ -320,11 +320,11 @@ func TestFaults(t *testing.T) {
 	var broken atomic.Bool
 	st := newStage(t, options{config: func(c *Config) {
 		ice := c.ICE
-		c.ICE = func(peer, host string) ([]ICEServer, time.Duration) {
+		c.ICE = func(peer, host string, _ time.Duration) ([]ICEServer, time.Duration) {
 			if broken.Load() {
 				panic("a bug of ICE")
 			}
-			return ice(peer, host)
+			return ice(peer, host, 0)
 		}
 	}})
 	c := st.enter()

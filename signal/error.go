@@ -27,6 +27,15 @@ const (
 	CodeServerBusy       = "server_busy"
 	CodeDraining         = "draining"
 	CodeInternal         = "internal"
+
+	// Over WHIP and WHEP only.
+	CodeBadSDP       = "bad_sdp"
+	CodeResource     = "resource_unknown"
+	CodeMediaType    = "media_type"
+	CodeTooLarge     = "too_large"
+	CodeMethod       = "method"
+	CodeMatchMissing = "if_match_missing"
+	CodeMatchStale   = "if_match_stale"
 )
 
 // Close codes beside those of RFC 6455 section 7.4.1; 4000 to 4999 are for private use (section 7.4.2).
@@ -79,9 +88,6 @@ var mediaCodes = map[string]bool{
 	CodeDraining: true, CodeRateLimited: true,
 }
 
-// codeBadSDP is the media plane's word for an offer that is no SDP. Clients of the socket hear bad_offer.
-const codeBadSDP = "bad_sdp"
-
 // mediaBusyWait is what a client is told to wait when the media plane is full: a connection attempt that fails
 // gives its place back after the handshake's 15 s, most do much earlier.
 const mediaBusyWait = 5 * time.Second
@@ -101,7 +107,7 @@ func asCoded(err error) (coded Coded, ok bool) {
 // of those that the media plane may use.
 func fromMedia(err Coded) (refusal *Error, ok bool) {
 	code := err.Code()
-	if code == codeBadSDP {
+	if code == CodeBadSDP { // clients of the socket know one word for both
 		code = CodeBadOffer
 	}
 	if !mediaCodes[code] {

@@ -15,13 +15,13 @@ func (h *Hub) find(t *turn, input string, want func(holder) bool) (holder, *Erro
 		failures = h.roomFailures
 	}
 	now := time.Now()
-	if wait := failures.wait(t.sock.addr, now); wait > 0 {
+	if wait := failures.wait(t.addr, now); wait > 0 {
 		return holder{}, refuseFor(CodeLimited, "", wait)
 	}
 	found, ok := h.codes.find(code, now)
 	if !ok || !want(found) {
 		h.tally.failed()
-		tries := failures.take(t.sock.addr, now)
+		tries := failures.take(t.addr, now)
 		return holder{}, &Error{code: CodeUnknown, tries: &tries}
 	}
 	if found.display != nil && found.display.sock == nil {

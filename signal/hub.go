@@ -50,8 +50,12 @@ type Hub struct {
 	dirty    []*Room               // changed in this section
 	awaited  map[string][]*Session // displays that wait for a room after a restart, by its id
 
+	resources map[token]*resource // by the secret in the URL
+	streams   int                 // of events, of all resources
+
 	displayFailures *addressLimit
 	roomFailures    *addressLimit
+	guestFailures   *addressLimit // requests over WHIP and WHEP that were refused
 	issues          *addressLimit
 }
 
@@ -86,7 +90,9 @@ func newHub(c Config, t timing, b bounds) (*Hub, error) {
 		displays: map[string]*Session{}, rooms: map[string]*Room{}, casts: map[string]*Room{},
 		names: map[string]*Room{}, codes: newCodes(codeKey),
 		displayFailures: newAddressLimit(5, 10), roomFailures: newAddressLimit(10, 30),
-		issues: newAddressLimit(issuesPerMinute, issueBurst),
+		guestFailures: newAddressLimit(guestFailuresPerMinute, guestFailureBurst),
+		issues:        newAddressLimit(issuesPerMinute, issueBurst),
+		resources:     map[token]*resource{},
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	return h, nil
@@ -193,7 +199,7 @@ func (h *Hub) fault(where string, fault any) string {
 
 // ice asks for the ICE servers of peer. It is called without the lock.
 func (h *Hub) ice(peer, host string) iceState {
-	servers, ttl := h.cfg.ICE(peer, host)
+	servers, ttl := h.cfg.ICE(peer, host, 0)
 	if servers == nil {
 		servers = []ICEServer{}
 	}
@@ -229,8 +235,12 @@ func (h *Hub) PeerChanged(peer, state string) {
 		s.push(mediaMessage{head{"media", 0}, state})
 		if s.seat.media != state {
 			s.seat.media = state
-			s.seat.room.casterMedia(s.seat, state)
+			s.seat.room.sourceMedia(s.seat, state)
 			h.touch(s.seat.room)
+		}
+		if s.guest != nil && (state == "failed" || state == "closed") {
+			// Not at once: the media plane calls from where it must not be called back.
+			h.after(0, func(o *outside) { h.loseGuest(o, s) })
 		}
 	})
 }
@@ -239,17 +249,22 @@ func (h *Hub) PeerChanged(peer, state string) {
 func (h *Hub) Counts() Counts {
 	var c Counts
 	h.section(func() {
-		c.Sockets, c.Sessions, c.Rooms = len(h.sockets), len(h.sessions), len(h.rooms)
+		c.Sockets, c.Sessions, c.Rooms, c.Streams = len(h.sockets), len(h.sessions), len(h.rooms), h.streams
 		for _, s := range h.sessions {
 			switch s.role {
 			case roleDisplay:
 				c.Displays++
 			case roleViewer:
 				c.Viewers++
+				if s.guest != nil {
+					c.Players++
+				}
 			case roleCaster:
 				if s.sock != nil {
 					c.Casters++
 				}
+			case roleEncoder:
+				c.Encoders++
 			case roleIdle:
 			}
 		}

@@ -8,12 +8,13 @@ import (
 )
 
 // Drain lets everybody go in good order: each socket is told how long it has, each another time, spread over
-// within, and is closed with 1012 when that is over. New sockets, rooms, displays and viewers are refused from
+// within, and is closed with 1012 when that is over; players with an event stream are told to reconnect then. New sockets, rooms, displays and viewers are refused from
 // the first moment; casts go on. It returns when all sockets were told to close, or when the Hub is closed.
 func (h *Hub) Drain(within time.Duration) {
 	type departure struct {
-		sock *socket
-		at   time.Time
+		sock   *socket      // or
+		stream *eventStream // of a player
+		at     time.Time
 	}
 	var leaving []departure
 	start := time.Now()
@@ -22,12 +23,20 @@ func (h *Hub) Drain(within time.Duration) {
 		for k := range h.sockets {
 			leaving = append(leaving, departure{sock: k})
 		}
+		for _, res := range h.resources {
+			for _, st := range res.streams {
+				leaving = append(leaving, departure{stream: st})
+			}
+		}
 		rand.Shuffle(len(leaving), func(i, j int) { leaving[i], leaving[j] = leaving[j], leaving[i] })
 		for i := range leaving {
 			// The i-th of n slices, and somewhere within it: nobody comes back at the same moment as another.
 			slice := within / time.Duration(len(leaving))
 			own := time.Duration(i)*slice + time.Duration((0.5+rand.Float64()/2)*float64(slice))
 			leaving[i].at = start.Add(own)
+			if leaving[i].sock == nil {
+				continue // it is told when it is to go
+			}
 			leaving[i].sock.push(encode(drainingMessage{head{"draining", 0}, milliseconds(own)}))
 		}
 	})
@@ -40,7 +49,12 @@ func (h *Hub) Drain(within time.Duration) {
 		case <-h.ctx.Done():
 			return
 		case <-timer.C:
-			d.sock.shut(websocket.CloseServiceRestart, dropDraining, "server is leaving")
+			if d.sock != nil {
+				d.sock.shut(websocket.CloseServiceRestart, dropDraining, "server is leaving")
+				continue
+			}
+			h.section(func() { d.stream.leave = true })
+			d.stream.wake()
 		}
 	}
 }

@@ -91,7 +91,7 @@ func (f *fakeMedia) Outline(offer string) (lines []MediaLine, err error) {
 	for line := range strings.Lines(offer) {
 		part := strings.Fields(line)
 		if len(part) != 3 {
-			return nil, codedError{codeBadSDP, "because"}
+			return nil, codedError{CodeBadSDP, "because"}
 		}
 		both := part[2] == "sendrecv"
 		lines = append(lines, MediaLine{

@@ -16,13 +16,16 @@ type Room struct {
 	name string
 	code string
 
-	caster *seat
-	seats  []*seat // viewers and displays, in the order in which they came
+	caster  *seat         // the page that owns the room; nil in a room that an encoder opened
+	encoder *seat         // who casts over WHIP, nil without one
+	source  *seat         // whose media the cast is: caster or encoder; nil before the first one
+	ingest  chan struct{} // holds one value while somebody is about to become the source
+	seats   []*seat       // viewers and displays, in the order in which they came
 
 	ended  bool
 	begun  bool // media has arrived once
 	live   bool // media arrives
-	lost   bool // the caster's connection failed, or a new caster has not published yet
+	lost   bool // the source's connection failed or is gone, or a new caster has not published yet
 	frozen bool
 	slots  map[string]string
 
@@ -32,6 +35,11 @@ type Room struct {
 	flushed time.Time
 	timer   *time.Timer // of the next flush, nil when none is due
 	queued  bool        // stands in Hub.dirty
+	vigil   *time.Timer // ends a room that has neither caster nor encoder, nil while none is due
+	health  health      // of the encoder
+
+	layers   []Layer // as the media plane said it last
+	layersAt time.Time
 }
 
 // maxBarred bounds what a room remembers of removed viewers; with more of them the oldest knowledge goes, all at
@@ -42,7 +50,7 @@ const maxBarred = 1024
 type seat struct {
 	room    *Room
 	session *Session
-	role    role   // caster, viewer or display
+	role    role   // caster, encoder, viewer or display
 	holder  string // viewer: who it is across sessions
 	pending bool   // a viewer whose first offer is with the media plane: it counts, but nobody is told yet
 	media   string // what PeerChanged said last, "" before
@@ -51,7 +59,7 @@ type seat struct {
 
 // newRoom makes a room with id and code; code "" means a fresh one.
 func (h *Hub) newRoom(id, name, code string) *Room {
-	r := &Room{hub: h, id: id, cast: id, name: name, slots: map[string]string{}, barred: map[string]bool{}}
+	r := &Room{hub: h, id: id, cast: id, name: name, slots: map[string]string{}, barred: map[string]bool{}, ingest: make(chan struct{}, 1)}
 	if id == "" {
 		r.id = newID("r_")
 		r.cast = r.id
@@ -76,15 +84,22 @@ func (r *Room) stopTimer() {
 		r.timer.Stop()
 		r.timer = nil
 	}
+	if r.vigil != nil {
+		r.vigil.Stop()
+		r.vigil = nil
+	}
+	r.health.stop()
 }
 
-// place gives s a seat.
+// place gives s a seat. An encoder gets none of the room's places before its media is accepted.
 func (r *Room) place(s *Session, as role) *seat {
 	p := &seat{room: r, session: s, role: as}
 	s.seat = p
-	if as == roleCaster {
+	switch as {
+	case roleCaster:
 		r.caster = p
-	} else {
+	case roleEncoder:
+	default:
 		r.seats = append(r.seats, p)
 	}
 	return p
@@ -107,9 +122,9 @@ func (r *Room) setLive(live bool, slots map[string]string) {
 	}
 }
 
-// casterMedia takes over what the media plane says of the caster's connection.
-func (r *Room) casterMedia(p *seat, state string) {
-	if r.caster != p {
+// sourceMedia takes over what the media plane says of the connection of whoever casts.
+func (r *Room) sourceMedia(p *seat, state string) {
+	if p != r.caster && p != r.encoder || r.source != nil && r.source != p {
 		return
 	}
 	switch state {
@@ -120,10 +135,18 @@ func (r *Room) casterMedia(p *seat, state string) {
 	}
 }
 
+// attended says whether somebody is there who casts or may.
+func (r *Room) attended() bool {
+	return r.encoder != nil || r.caster != nil && r.caster.session.here()
+}
+
+// casting says whether media arrives from a source that is still there.
+func (r *Room) casting() bool { return r.live && !r.lost }
+
 // state is the room's state as members see it. That it has ended they learn by "ended", which says why, too.
 func (r *Room) state() string {
 	switch {
-	case r.caster.session.sock == nil:
+	case !r.attended():
 		return "away"
 	case !r.begun:
 		return "waiting"
@@ -139,7 +162,7 @@ func (r *Room) state() string {
 // state is a member's state as the caster sees it.
 func (p *seat) state() string {
 	switch {
-	case p.session.sock == nil:
+	case !p.session.here():
 		return "away"
 	case p.media == "":
 		return "connecting"
@@ -211,7 +234,12 @@ func (h *Hub) flushDirty() {
 func (r *Room) flush() {
 	var forCaster, forOthers []byte
 	for _, p := range append(slices.Clip(r.seats), r.caster) {
-		if p.seen == r.version || p.pending || p.session.sock == nil {
+		if p == nil || p.seen == r.version || p.pending || !p.session.here() {
+			continue
+		}
+		if p.session.guest != nil {
+			p.session.guest.wake() // it has events instead of messages
+			p.seen = r.version
 			continue
 		}
 		frame := &forOthers
@@ -250,8 +278,18 @@ func (h *Hub) endRoom(o *outside, r *Room, reason string) {
 	}
 	h.codes.retire(r.code, time.Now())
 
-	members := []*Session{r.caster.session}
-	r.caster.session.seat, r.caster.session.role = nil, roleIdle
+	var members []*Session
+	if r.caster != nil {
+		s := r.caster.session
+		s.seat, s.role = nil, roleIdle
+		members = append(members, s)
+	}
+	if r.encoder != nil {
+		s := r.encoder.session
+		s.seat = nil
+		members = append(members, s)
+		h.endGuest(o, s, goneRoom)
+	}
 	for _, p := range r.seats {
 		s := p.session
 		members = append(members, s)
@@ -260,10 +298,13 @@ func (h *Hub) endRoom(o *outside, r *Room, reason string) {
 			continue // the answer to its join says it
 		}
 		s.push(endedMessage{head{"ended", 0}, reason})
-		if p.role == roleDisplay {
+		switch {
+		case s.guest != nil:
+			h.endGuest(o, s, goneRoom)
+		case p.role == roleDisplay:
 			h.newDisplayCode(s)
 			h.showCode(s)
-		} else {
+		default:
 			s.role = roleIdle
 		}
 	}

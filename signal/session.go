@@ -19,9 +19,11 @@ const (
 	roleDisplay role = "display"
 	roleCaster  role = "caster"
 	roleViewer  role = "viewer"
+	roleEncoder role = "encoder" // casts over WHIP
 )
 
-// Session is one peer. It has one socket at a time, and none for up to 60 s between two.
+// Session is one peer. It has one socket at a time, and none for up to 60 s between two; or, as a guest over WHIP or
+// WHEP, a resource and never a socket.
 //
 //	idle --open--> display <--bound / ended--> display with a seat --leave--> idle
 //	idle --create--> caster --end--> idle
@@ -40,9 +42,10 @@ type Session struct {
 	expiry  *time.Timer // while away
 	away    int         // counts the times that it went away, so that an old expiry does nothing
 	role    role
-	seat    *seat    // its place in a room, nil without one
-	display *display // a display's code and name, nil for other roles
-	leaving int      // Leave and End calls on their way that may close this peer's connection
+	seat    *seat     // its place in a room, nil without one
+	guest   *resource // what it is to HTTP, nil for those with a socket; gone with the session
+	display *display  // a display's code and name, nil for other roles
+	leaving int       // Leave and End calls on their way that may close this peer's connection
 	settled chan struct{}
 }
 
@@ -75,6 +78,9 @@ func (s *Session) shownName() string {
 	}
 	return s.name
 }
+
+// here says whether the session's client is there: a guest is as long as its resource is.
+func (s *Session) here() bool { return s.sock != nil || s.guest != nil }
 
 // push sends a message on whatever socket the session has.
 func (s *Session) push(message any) {
@@ -228,10 +234,16 @@ func (h *Hub) detach(s *Session, k *socket) {
 	})
 }
 
-// expire ends a session whose socket did not come back, and the room of a caster.
+// expire ends a session whose socket did not come back, and the room of a caster unless an encoder casts in it.
 func (h *Hub) expire(o *outside, s *Session) {
 	if s.seat != nil && s.seat.role == roleCaster {
-		h.endRoom(o, s.seat.room, endedGone)
+		if r := s.seat.room; r.encoder == nil {
+			h.endRoom(o, r, endedGone)
+		} else {
+			s.seat, r.caster = nil, nil
+			h.leaveMedia(o, s)
+			h.touch(r)
+		}
 	}
 	h.forget(o, s)
 }
@@ -241,6 +253,9 @@ func (h *Hub) forget(o *outside, s *Session) {
 	s.stopTimers()
 	if s.seat != nil {
 		h.vacate(o, s)
+	}
+	if s.guest != nil {
+		h.closeResource(s.guest)
 	}
 	if s.display != nil {
 		h.closeDisplay(s)

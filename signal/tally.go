@@ -24,6 +24,15 @@ const (
 	dropFault       = "fault"   // a bug of ours ended it
 )
 
+// Reasons why a session over WHIP or WHEP ended, the keys of Counts.Gone.
+const (
+	goneDeleted  = "deleted"  // by its client
+	goneLost     = "lost"     // its connection failed, or never came up
+	goneReplaced = "replaced" // another source casts
+	goneRemoved  = "removed"  // by the caster
+	goneRoom     = "room"     // the room has ended
+)
+
 // Counts is a moment of the Hub, for metrics. Drops and Refusals have a bounded set of keys.
 type Counts struct {
 	Sockets  int // open
@@ -32,12 +41,17 @@ type Counts struct {
 	Rooms    int
 	Casters  int // whose socket is there
 	Viewers  int // sessions that are viewers
+	Players  int // those of them over WHEP
+	Encoders int // over WHIP
+	Streams  int // of events, over WHEP
 	// Drops counts sockets by the reason why we let go of them.
 	Drops map[string]uint64
 	// Failures counts wrong codes.
 	Failures uint64
 	// Refusals counts errors sent, by their code.
 	Refusals map[string]uint64
+	// Gone counts sessions over WHIP and WHEP that ended, by the reason.
+	Gone map[string]uint64
 }
 
 // tally holds the counters.
@@ -45,10 +59,13 @@ type tally struct {
 	mu       sync.Mutex
 	drops    map[string]uint64
 	refusals map[string]uint64
+	gone     map[string]uint64
 	failures uint64
 }
 
-func newTally() *tally { return &tally{drops: map[string]uint64{}, refusals: map[string]uint64{}} }
+func newTally() *tally {
+	return &tally{drops: map[string]uint64{}, refusals: map[string]uint64{}, gone: map[string]uint64{}}
+}
 
 func (t *tally) drop(reason string) {
 	t.mu.Lock()
@@ -62,6 +79,12 @@ func (t *tally) refused(code string) {
 	t.refusals[code]++
 }
 
+func (t *tally) left(reason string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.gone[reason]++
+}
+
 func (t *tally) failed() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -72,4 +95,5 @@ func (t *tally) read(into *Counts) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	into.Drops, into.Refusals, into.Failures = maps.Clone(t.drops), maps.Clone(t.refusals), t.failures
+	into.Gone = maps.Clone(t.gone)
 }

@@ -17,7 +17,10 @@ const (
 	casterTicketLife  = 12 * time.Hour
 	viewerTicketLife  = 12 * time.Hour
 	displayTicketLife = 24 * time.Hour
-	maxTicket         = 2048 // bytes; a name of 64 characters written in JSON escapes fits
+	// A token is written into the settings of an encoder or player, which nobody likes to do each week.
+	publishTokenLife = 30 * 24 * time.Hour
+	watchTokenLife   = 30 * 24 * time.Hour
+	maxTicket        = 2048 // bytes; a name of 64 characters written in JSON escapes fits
 )
 
 type ticketKind string
@@ -26,16 +29,18 @@ const (
 	casterTicket  ticketKind = "caster"
 	viewerTicket  ticketKind = "viewer"
 	displayTicket ticketKind = "display"
+	publishToken  ticketKind = "publish" // of an encoder: bearer of WHIP
+	watchToken    ticketKind = "watch"   // of a player: bearer of WHEP
 )
 
 // ticket proves after a reload, or after a restart of the server with the same key, that its bearer had a place
 // here. It is signed, not encrypted: it holds nothing that its bearer has not been told.
 type ticket struct {
 	Kind    ticketKind `json:"k"`
-	Room    string     `json:"r,omitempty"` // caster, viewer: id of the room
+	Room    string     `json:"r,omitempty"` // all but display: id of the room
 	Holder  string     `json:"h,omitempty"` // viewer, display: who it is, across sessions
-	Code    string     `json:"c,omitempty"` // caster: the room's
-	Name    string     `json:"n,omitempty"` // caster: the room's, display: its own
+	Code    string     `json:"c,omitempty"` // caster, publish: the room's
+	Name    string     `json:"n,omitempty"` // caster, publish: the room's; display: its own
 	Expires int64      `json:"e"`           // Unix seconds
 }
 

@@ -3,6 +3,7 @@ package signal
 import (
 	"context"
 	"fmt"
+	"net/netip"
 )
 
 // turn is one request of one session in work. Sections fill it; what is in it runs without the lock.
@@ -10,7 +11,8 @@ type turn struct {
 	outside
 	hub     *Hub
 	session *Session
-	sock    *socket // that asked; answers go to it alone
+	sock    *socket    // that asked; answers go to it alone; nil for a request over WHIP or WHEP
+	addr    netip.Addr // of the client, for limits
 	re      uint64
 	// then asks the media plane and answers, after all of outside.
 	then func(context.Context) *Error
@@ -29,7 +31,7 @@ func (h *Hub) serve(s *Session, k *socket, re uint64, v verb, m request) {
 		return
 	}
 	defer s.end()
-	t := &turn{hub: h, session: s, sock: k, re: re}
+	t := &turn{hub: h, session: s, sock: k, addr: k.addr, re: re}
 	defer func() {
 		if fault := recover(); fault != nil {
 			k.refuse(re, refuse(CodeInternal, h.fault("request", fault)))

@@ -74,7 +74,7 @@ func (r *Room) holds(holder string) bool {
 // awayHolder is the seat of the viewer with that ticket, if its socket is gone: a reloaded page takes it.
 func (r *Room) awayHolder(holder string) *seat {
 	for _, p := range r.seats {
-		if holder != "" && p.holder == holder && p.session.sock == nil && !p.pending {
+		if holder != "" && p.holder == holder && !p.session.here() && !p.pending {
 			return p
 		}
 	}

@@ -87,7 +87,8 @@ func (a *advertised) relayIP() netip.Addr {
 	return netip.AddrFrom4([4]byte{127, 0, 0, 1})
 }
 
-// turnTTL is for how long credentials admit a new allocation. Pages renew them over their socket.
+// turnTTL is for how long credentials admit a new allocation, unless more is asked for. Pages renew them over their
+// socket; encoders and players cannot.
 const turnTTL = 5 * time.Minute
 
 // iceServers makes the servers that a peer is told.
@@ -102,9 +103,12 @@ type iceServers struct {
 }
 
 // forPeer is signal's Config.ICE.
-func (s *iceServers) forPeer(peer, host string) ([]signal.ICEServer, time.Duration) {
+func (s *iceServers) forPeer(peer, host string, life time.Duration) ([]signal.ICEServer, time.Duration) {
+	if life == 0 {
+		life = turnTTL
+	}
 	if s.off {
-		return nil, turnTTL
+		return nil, life
 	}
 	urls := s.urls
 	if len(urls) == 0 {
@@ -112,10 +116,10 @@ func (s *iceServers) forPeer(peer, host string) ([]signal.ICEServer, time.Durati
 		urls = []string{"turn:" + at + "?transport=udp", "turn:" + at + "?transport=tcp"}
 	}
 	if s.secret == nil {
-		return []signal.ICEServer{{URLs: urls, Username: s.user, Credential: s.pass}}, turnTTL
+		return []signal.ICEServer{{URLs: urls, Username: s.user, Credential: s.pass}}, life
 	}
-	user, pass := turn.Credentials(s.secret, peer, time.Now(), turnTTL)
-	return []signal.ICEServer{{URLs: urls, Username: user, Credential: pass}}, turnTTL
+	user, pass := turn.Credentials(s.secret, peer, time.Now(), life)
+	return []signal.ICEServer{{URLs: urls, Username: user, Credential: pass}}, life
 }
 
 // reachable is host, unless that names this machine only: a browser sends from the address of an interface even to

@@ -62,7 +62,7 @@ func TestICEServers(t *testing.T) {
 		"cast.example": "turn:cast.example:8443", "192.168.1.5": "turn:192.168.1.5:8443", "fd00::5": "turn:[fd00::5]:8443",
 		"localhost": "turn:192.168.1.5:8443", "127.0.0.1": "turn:192.168.1.5:8443", "::1": "turn:192.168.1.5:8443",
 	} {
-		list, ttl := embedded.forPeer("p_1", host)
+		list, ttl := embedded.forPeer("p_1", host, 0)
 		if len(list) != 1 || fmt.Sprint(list[0].URLs) != fmt.Sprintf("[%s?transport=udp %s?transport=tcp]", want, want) || ttl != turnTTL {
 			t.Errorf("%s: %+v", host, list)
 		}
@@ -72,14 +72,14 @@ func TestICEServers(t *testing.T) {
 		}
 	}
 	fixed := &iceServers{urls: []string{"turns:turn.example:443"}, user: "u", pass: "p", own: own}
-	if list, _ := fixed.forPeer("p_1", "cast.example"); len(list) != 1 || list[0].Username != "u" || list[0].Credential != "p" || list[0].URLs[0] != fixed.urls[0] {
+	if list, _ := fixed.forPeer("p_1", "cast.example", 0); len(list) != 1 || list[0].Username != "u" || list[0].Credential != "p" || list[0].URLs[0] != fixed.urls[0] {
 		t.Errorf("external server with an account: %+v", list)
 	}
 	rest := &iceServers{urls: []string{"turns:turn.example:443"}, secret: []byte("s"), own: own}
-	if list, _ := rest.forPeer("p_1", "cast.example"); !strings.HasSuffix(list[0].Username, ":p_1") {
+	if list, _ := rest.forPeer("p_1", "cast.example", 0); !strings.HasSuffix(list[0].Username, ":p_1") {
 		t.Errorf("external server with a secret: %+v", list)
 	}
-	if list, _ := (&iceServers{off: true}).forPeer("p_1", "cast.example"); list != nil {
+	if list, _ := (&iceServers{off: true}).forPeer("p_1", "cast.example", 0); list != nil {
 		t.Errorf("TURN is off: %+v", list)
 	}
 }

@@ -28,6 +28,7 @@ const (
 // site is what the public port serves over HTTP.
 type site struct {
 	socket     http.Handler // /ws
+	whip, whep http.Handler // what is below /whip/ and /whep/
 	ca         []byte       // PEM; nil when there is no local CA
 	print      string       // fingerprint of the CA
 	mode       string       // of TLS
@@ -88,7 +89,22 @@ func (s *site) secure() http.Handler {
 	m.Handle("/ws", s.socket)
 	m.HandleFunc("POST /qr", drawQR)
 	s.open(m)
-	return s.headers(m)
+	return s.headers(s.doors(m))
+}
+
+// doors serves WHIP and WHEP beside the pages. They do not go through a ServeMux, which redirects what it takes for a
+// careless path: a room's name may be one, and PATCH and DELETE must not be redirected.
+func (s *site) doors(pages http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasPrefix(r.URL.Path, "/whip/"):
+			s.whip.ServeHTTP(w, r)
+		case strings.HasPrefix(r.URL.Path, "/whep/"):
+			s.whep.ServeHTTP(w, r)
+		default:
+			pages.ServeHTTP(w, r)
+		}
+	})
 }
 
 // open adds what is served over plain HTTP too: the pages' files, the CA and the state of the server.

@@ -15,7 +15,7 @@ import (
 func newSite(t *testing.T) *site {
 	t.Helper()
 	s := &site{
-		socket: http.NotFoundHandler(), mode: "local-ca", print: "AA:BB", ca: []byte("-----BEGIN CERTIFICATE-----\n"),
+		socket: http.NotFoundHandler(), whip: http.NotFoundHandler(), whep: http.NotFoundHandler(), mode: "local-ca", print: "AA:BB", ca: []byte("-----BEGIN CERTIFICATE-----\n"),
 		external: proxies(nil).external, httpsPort: "8443",
 	}
 	if err := s.load(); err != nil {

@@ -196,7 +196,7 @@ func (s *server) relay() error {
 // http starts the web servers: HTTPS and plain HTTP on the one port, and the admin address.
 func (s *server) http() error {
 	s.site = &site{
-		socket: s.hub, mode: string(s.cfg.TLS), plain: s.cfg.TLS == tlsutil.Off,
+		socket: s.hub, whip: s.hub.WHIP(), whep: s.hub.WHEP(), mode: string(s.cfg.TLS), plain: s.cfg.TLS == tlsutil.Off,
 		hsts:     s.cfg.TLS == tlsutil.ACME || s.cfg.TLS == tlsutil.Files,
 		external: proxies(s.cfg.TrustedProxies).external, httpsPort: strconv.Itoa(s.socket.LocalAddr().Port),
 		challenges: s.source.Challenge,

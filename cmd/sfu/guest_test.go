@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pion/webrtc/v3"
+	"github.com/pion/webrtc/v3/pkg/media"
+)
+
+// guest is an encoder or player of pion's, over WHIP or WHEP.
+type guest struct {
+	t    *testing.T
+	base string // of the server
+	pc   *webrtc.PeerConnection
+	at   string      // its resource
+	head http.Header // of the answer to its offer
+	got  chan string // kinds of tracks that have brought a packet
+}
+
+func newGuest(t *testing.T, base string) *guest {
+	t.Helper()
+	m := &webrtc.MediaEngine{}
+	if err := m.RegisterDefaultCodecs(); err != nil {
+		t.Fatal(err)
+	}
+	s := webrtc.SettingEngine{}
+	s.SetIncludeLoopbackCandidate(true)
+	pc, err := webrtc.NewAPI(webrtc.WithMediaEngine(m), webrtc.WithSettingEngine(s)).NewPeerConnection(webrtc.Configuration{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = pc.Close() })
+	return &guest{t: t, base: base, pc: pc, got: make(chan string, 16)}
+}
+
+// request sends one and gives the answer and its body.
+func (g *guest) request(method, url, kind, body string, headers ...string) (*http.Response, string) {
+	g.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, method, g.base+url, strings.NewReader(body))
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	if kind != "" {
+		r.Header.Set("Content-Type", kind)
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	defer answer.Body.Close() //nolint:errcheck // it was read
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return answer, string(text)
+}
+
+// offer makes the connection's offer, with all candidates.
+func (g *guest) offer() string {
+	g.t.Helper()
+	offer, err := g.pc.CreateOffer(nil)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	gathered := webrtc.GatheringCompletePromise(g.pc)
+	if err := g.pc.SetLocalDescription(offer); err != nil {
+		g.t.Fatal(err)
+	}
+	<-gathered
+	return g.pc.LocalDescription().SDP
+}
+
+// post hands the offer in, again while nobody casts, and takes the answer.
+func (g *guest) post(url string, headers ...string) {
+	g.t.Helper()
+	offer := g.offer()
+	answer, sdp := g.request("POST", url, "application/sdp", offer, headers...)
+	for deadline := time.Now().Add(15 * time.Second); answer.StatusCode == http.StatusConflict; time.Sleep(20 * time.Millisecond) {
+		if answer.Header.Get("Retry-After") != "2" || time.Now().After(deadline) {
+			g.t.Fatalf("nobody casts: %v %s", answer.Header, sdp)
+		}
+		answer, sdp = g.request("POST", url, "application/sdp", offer, headers...)
+	}
+	if answer.StatusCode != http.StatusCreated {
+		g.t.Fatalf("%s: %d %s", url, answer.StatusCode, sdp)
+	}
+	g.at, g.head = answer.Header.Get("Location"), answer.Header
+	if err := g.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: sdp}); err != nil {
+		g.t.Fatalf("%v in %s", err, sdp)
+	}
+}
+
+// publish casts a picture and a sound until the test ends.
+func (g *guest) publish(url string, headers ...string) {
+	g.t.Helper()
+	picture, err := webrtc.NewTrackLocalStaticSample(webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeVP8}, "video", "cast")
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	sound, err := webrtc.NewTrackLocalStaticSample(webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeOpus}, "audio", "cast")
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	for _, track := range []webrtc.TrackLocal{picture, sound} {
+		if _, err := g.pc.AddTransceiverFromTrack(track, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendonly}); err != nil {
+			g.t.Fatal(err)
+		}
+	}
+	g.post(url, headers...)
+	done, ended := make(chan struct{}), make(chan struct{})
+	g.t.Cleanup(func() { close(done); <-ended })
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		// A keyframe of VP8 as far as its header: 320 by 240.
+		frame := append([]byte{0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x40, 0x01, 0xf0, 0}, make([]byte, 600)...)
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+				_ = picture.WriteSample(media.Sample{Data: frame, Duration: 20 * time.Millisecond}) // fails once closed
+				_ = sound.WriteSample(media.Sample{Data: []byte{0xfc, 0xff, 0xfe}, Duration: 20 * time.Millisecond})
+			}
+		}
+	}()
+}
+
+// play watches, and gives the kinds of tracks that bring packets to got.
+func (g *guest) play(url string, headers ...string) {
+	g.t.Helper()
+	for _, kind := range []webrtc.RTPCodecType{webrtc.RTPCodecTypeVideo, webrtc.RTPCodecTypeAudio} {
+		if _, err := g.pc.AddTransceiverFromKind(kind, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionRecvonly}); err != nil {
+			g.t.Fatal(err)
+		}
+	}
+	g.pc.OnTrack(func(track *webrtc.TrackRemote, _ *webrtc.RTPReceiver) {
+		if _, _, err := track.ReadRTP(); err == nil {
+			g.got <- track.Kind().String()
+		}
+	})
+	g.post(url, headers...)
+}
+
+// sees waits for a picture and a sound.
+func (g *guest) sees() {
+	g.t.Helper()
+	seen := map[string]bool{}
+	for timeout := time.After(15 * time.Second); len(seen) < 2; {
+		select {
+		case kind := <-g.got:
+			seen[kind] = true
+		case <-timeout:
+			g.t.Fatalf("only %v arrived", seen)
+		}
+	}
+}
+
+// The doors of a closed network: plain HTTP on loopback, names for rooms, no tokens.
+func TestEncoderAndPlayer(t *testing.T) {
+	s := start(t, "--open", "--tls", "off")
+	base := "http://127.0.0.1:" + s.port
+	encoder := newGuest(t, base)
+	encoder.publish("/whip/Hall%20%C3%84")
+	player := newGuest(t, base)
+	player.play("/whep/hall%20%C3%A4")
+	player.sees()
+	if answer, _ := player.request("DELETE", player.at, "", ""); answer.StatusCode != http.StatusOK {
+		t.Fatalf("DELETE: %d", answer.StatusCode)
+	}
+	if answer, _ := player.request("DELETE", player.at, "", ""); answer.StatusCode != http.StatusNotFound {
+		t.Fatalf("DELETE again: %d", answer.StatusCode)
+	}
+	if answer, _ := encoder.request("DELETE", encoder.at, "", ""); answer.StatusCode != http.StatusOK {
+		t.Fatalf("DELETE of the encoder: %d", answer.StatusCode)
+	}
+}
