@@ -109,7 +109,18 @@ func newStage(t *testing.T, o options) *stage {
 			return new(net.Dialer).DialContext(ctx, "tcp", l.Addr().String())
 		}
 	}
-	server := &http.Server{Handler: hub, ErrorLog: slog.NewLogLogger(slog.NewTextHandler(st.log, nil), slog.LevelError)}
+	whip, whep := hub.WHIP(), hub.WHEP()
+	doors := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasPrefix(r.URL.Path, "/whip/"):
+			whip.ServeHTTP(w, r)
+		case strings.HasPrefix(r.URL.Path, "/whep/"):
+			whep.ServeHTTP(w, r)
+		default:
+			hub.ServeHTTP(w, r)
+		}
+	})
+	server := &http.Server{Handler: doors, ReadTimeout: 15 * time.Second, ErrorLog: slog.NewLogLogger(slog.NewTextHandler(st.log, nil), slog.LevelError)}
 	served := make(chan struct{})
 	go func() { defer close(served); _ = server.Serve(l) }()
 	t.Cleanup(func() {

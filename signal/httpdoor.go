@@ -63,7 +63,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// Pages of everywhere may use these doors: what a request may do is in its URL and its bearer token, which a foreign
 	// page does not have, and never in a cookie.
 	header.Set("Access-Control-Allow-Origin", "*")
-	header.Set("Access-Control-Expose-Headers", "Location, ETag, Link, Accept-Patch, Retry-After, WWW-Authenticate")
+	header.Set("Access-Control-Expose-Headers", "Location, ETag, Link, Accept-Patch, Accept-Post, Access-Control-Allow-Methods, Retry-After, WWW-Authenticate")
 	if !d.hub.enter() {
 		d.hub.refuseHTTP(w, refuseFor(CodeDraining, "the server is leaving", drainingWait))
 		return
@@ -103,8 +103,7 @@ func (d *door) endpoint(w http.ResponseWriter, r *http.Request, room string, to 
 	case http.MethodOptions:
 		w.Header().Set("Accept-Post", typeSDP)
 		if !preflight(w, r, "GET, HEAD, OPTIONS, POST") {
-			in := d.visitor(r, room, to)
-			if d.hub.admitVisitor(d, in) == nil {
+			if v := d.visitor(r, room, to); d.hub.admitVisitor(d, v) == nil && d.hub.knowsCode(v) {
 				d.links(w, r, newID("p_"))
 			}
 		}
@@ -123,13 +122,26 @@ func (d *door) endpoint(w http.ResponseWriter, r *http.Request, room string, to 
 	}
 }
 
+// knowsCode says whether v has a token, or the right code where that is what it came with. A wrong one counts, as with
+// any other request: the answer tells the two apart.
+func (h *Hub) knowsCode(v *visitor) (yes bool) {
+	if v.proof != nil || v.to.code == "" {
+		return true
+	}
+	h.section(func() {
+		_, refused := h.find(&turn{hub: h, addr: v.addr}, v.to.code, onlyRoom)
+		yes = refused == nil
+	})
+	return yes
+}
+
 // preflight writes what OPTIONS answers to a page, and says whether the request was a browser's question about another
 // one (Fetch standard, section 3.3.2), which carries no credentials.
 func preflight(w http.ResponseWriter, r *http.Request, methods string) bool {
 	header := w.Header()
 	header.Set("Allow", methods)
-	header.Set("Access-Control-Allow-Methods", methods)
-	header.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, If-Match, Accept, Last-Event-ID, Cache-Control")
+	header.Set("Access-Control-Allow-Methods", "DELETE, GET, HEAD, OPTIONS, PATCH, POST") // some read there what a session can do
+	header.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, If-Match, ETag, Accept, Last-Event-ID, Cache-Control")
 	header.Set("Access-Control-Max-Age", "86400")
 	return r.Header.Get("Access-Control-Request-Method") != ""
 }

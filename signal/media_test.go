@@ -18,6 +18,8 @@ type fakeMedia struct {
 	held    chan struct{} // guarded by mu; nil: Leave returns at once
 	layers  []Layer       // guarded by mu, like ingest: what a cast has
 	ingest  []Ingest
+
+	stubborn string // guarded by mu: what Restart answers, "" for yes
 }
 
 func newFakeMedia() *fakeMedia {
@@ -40,6 +42,18 @@ func (f *fakeMedia) answer(ctx context.Context, offer string) (string, error) {
 	if code, ok := strings.CutPrefix(offer, "refuse "); ok {
 		return "", fmt.Errorf("wrapped: %w", codedError{code, "because"})
 	}
+	if _, rest, ok := strings.Cut(offer, "a=refuse:"); ok {
+		code, _, _ := strings.Cut(rest, "\n")
+		return "", codedError{code, "because"}
+	}
+	if strings.Contains(offer, "a=gate\n") {
+		f.arrived <- offer
+		<-f.gate
+	}
+	if _, rest, ok := strings.Cut(offer, "a=ice-ufrag:"); ok {
+		ufrag, _, _ := strings.Cut(rest, "\n")
+		return fakeAnswer(ufrag), nil
+	}
 	switch offer {
 	case "fail":
 		return "", errors.New("out of ports")
@@ -55,6 +69,14 @@ func (f *fakeMedia) answer(ctx context.Context, offer string) (string, error) {
 	return "answer to " + offer, nil
 }
 
+// fakeAnswer is one with ICE credentials, made from those of the offer.
+func fakeAnswer(ufrag string) string {
+	return "v=0\r\na=group:BUNDLE 0 1\r\na=ice-lite\r\na=fingerprint:sha-256 00\r\n" +
+		"m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:0\r\na=ice-ufrag:our" + ufrag + "\r\na=ice-pwd:ourpassword0123456789ab\r\n" +
+		"a=ice-options:ice2\r\na=candidate:1 1 udp 2130706431 192.0.2.9 8443 typ host\r\na=end-of-candidates\r\na=rtcp-mux\r\n" +
+		"m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:1\r\na=ice-ufrag:our" + ufrag + "\r\na=ice-pwd:ourpassword0123456789ab\r\n"
+}
+
 func (f *fakeMedia) Publish(ctx context.Context, cast, peer, offer string, _ map[string]string) (string, error) {
 	f.note("publish %s %s", cast, peer)
 	return f.answer(ctx, offer)
@@ -67,6 +89,12 @@ func (f *fakeMedia) Watch(ctx context.Context, cast, peer, offer string, _ map[s
 
 func (f *fakeMedia) Restart(ctx context.Context, cast, peer, offer string) (string, error) {
 	f.note("restart %s %s", cast, peer)
+	f.mu.Lock()
+	code := f.stubborn
+	f.mu.Unlock()
+	if code != "" {
+		return "", codedError{code, "because"}
+	}
 	return f.answer(ctx, offer)
 }
 
@@ -89,6 +117,9 @@ func (f *fakeMedia) Outline(offer string) (lines []MediaLine, err error) {
 		return nil, codedError{code, "because"}
 	}
 	for line := range strings.Lines(offer) {
+		if strings.HasPrefix(line, "a=") {
+			continue
+		}
 		part := strings.Fields(line)
 		if len(part) != 3 {
 			return nil, codedError{CodeBadSDP, "because"}
@@ -136,4 +167,11 @@ func (f *fakeMedia) hold() chan struct{} {
 	defer f.mu.Unlock()
 	f.held = make(chan struct{})
 	return f.held
+}
+
+// refuseRestarts makes Restart fail with code; "" makes it work again.
+func (f *fakeMedia) refuseRestarts(code string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.stubborn = code
 }

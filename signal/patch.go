@@ -10,6 +10,9 @@ import (
 // patch takes candidates, or an ICE restart (RFC 9725 section 4.3).
 func (h *Hub) patch(w http.ResponseWriter, r *http.Request, res *resource) *Error {
 	match := strings.Join(r.Header.Values("If-Match"), ",")
+	if match == "" {
+		match = r.Header.Get("ETag") // a client in use writes it there (whip-web-client 1.1)
+	}
 	body, refused := readBody(w, r, typeFragment)
 	switch {
 	case refused != nil:
