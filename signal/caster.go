@@ -117,8 +117,8 @@ func (h *Hub) publish(t *turn, m *publishRequest) *Error {
 				h.undo(t, p)
 				return
 			}
-			h.castFrom(&t.outside, p)
 			t.answer(answerMessage{t.head("published"), answer})
+			h.castFrom(&t.outside, p)
 		})
 		return refused
 	}

@@ -39,7 +39,7 @@ func (l *health) came(agent string, now time.Time) {
 
 func (l *health) went(now time.Time) {
 	l.stop()
-	l.present, l.since, l.streams = false, now, nil
+	l.present, l.since, l.streams, l.jumped = false, now, nil, time.Time{}
 }
 
 func (l *health) stop() {

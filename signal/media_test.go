@@ -175,3 +175,17 @@ func (f *fakeMedia) refuseRestarts(code string) {
 	defer f.mu.Unlock()
 	f.stubborn = code
 }
+
+// send is what Ingest says from now on.
+func (f *fakeMedia) send(streams ...Ingest) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.ingest = streams
+}
+
+// offers is what Layers says from now on.
+func (f *fakeMedia) offers(layers ...Layer) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.layers = layers
+}
