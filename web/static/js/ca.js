@@ -2,6 +2,7 @@
 
 import { startLanguage, t } from './lang.js';
 import { byId, setState, startLanguageSwitch } from './page.js';
+import { startTabs } from './tabs.js';
 
 const SYSTEMS = ['windows', 'macos', 'ios', 'android', 'linux', 'firefox'];
 
@@ -13,32 +14,6 @@ export function systemOf(agent, touches) {
   if (/Windows/.test(agent)) return 'windows';
   if (/Macintosh/.test(agent)) return 'macos';
   return 'linux';
-}
-
-/** @param {string} system shows its steps and marks its tab */
-function choose(system) {
-  for (const name of SYSTEMS) {
-    const tab = byId('tab-' + name);
-    const chosen = name === system;
-    tab.setAttribute('aria-selected', String(chosen));
-    tab.tabIndex = chosen ? 0 : -1;
-    byId('steps-' + name).hidden = !chosen;
-  }
-}
-
-function startTabs() {
-  SYSTEMS.forEach((name, i) => {
-    const tab = byId('tab-' + name);
-    tab.addEventListener('click', () => choose(name));
-    tab.addEventListener('keydown', (event) => {
-      const step = event.key === 'ArrowRight' ? 1 : event.key === 'ArrowLeft' ? -1 : 0;
-      if (!step) return;
-      const next = SYSTEMS[(i + step + SYSTEMS.length) % SYSTEMS.length];
-      choose(next);
-      byId('tab-' + next).focus();
-    });
-  });
-  choose(systemOf(navigator.userAgent, navigator.maxTouchPoints || 0));
 }
 
 async function show() {
@@ -63,6 +38,6 @@ async function show() {
 
 startLanguage().then(() => {
   startLanguageSwitch();
-  startTabs();
+  startTabs(SYSTEMS, systemOf(navigator.userAgent, navigator.maxTouchPoints || 0));
   return show();
 });

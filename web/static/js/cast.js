@@ -1,13 +1,16 @@
 // Cast: what the caster's page does, without its looks. It owns the captured stream, the mix, the publisher and the
-// room's ticket.
+// room's ticket. A hosted room has none of the first three: an encoder casts there.
 //
 // Events: `change` (state, room or source changed), `stats` (detail is a Summary), `problem` (detail is an error to
-// show), `nosound` (sound was wanted, the source has none).
+// show), `nosound` (sound was wanted, the source has none), `encoder` (news of the room's encoder; detail is whether one
+// has just been refused).
 
 import { captureCamera, captureMicrophone, captureScreen } from './capture.js';
+import { EncoderWatch } from './encoder.js';
 import { emit, listen } from './events.js';
 import { Mixer } from './mixer.js';
 import { Publisher } from './publisher.js';
+import { makeRoom } from './room.js';
 import { RequestError } from './session.js';
 import { LastFrame, Still } from './still.js';
 
@@ -27,8 +30,13 @@ export class Cast extends EventTarget {
     this.policy = policy;
     this.tickets = tickets;
     this.preview = preview;
-    /** @type {'none' | 'connecting' | 'live' | 'frozen' | 'reconnecting' | 'ended'} */
+    /** @type {'none' | 'connecting' | 'live' | 'frozen' | 'encoder' | 'reconnecting' | 'ended'} */
     this.state = 'none';
+    /** True while the room is open but this page sends nothing, so that an encoder may. */
+    this.hosting = false;
+    this.encoder = new EncoderWatch();
+    /** What an encoder shows as its right to cast here; empty where the server asks for none. */
+    this.token = '';
     /** Why it ended: a reason of `ended`, or an error code. */
     this.reason = '';
     /** @type {Room | null} */
@@ -52,6 +60,7 @@ export class Cast extends EventTarget {
     this._wish = { mode: /** @type {import('./hints.js').Mode} */ ('auto'), sound: true };
     /** @type {any} */ this._sourcelessTimer = 0;
     listen(session, 'room', (message) => this._setRoom(message.room));
+    listen(session, 'encoder', (message) => emit(this, 'encoder', this.encoder.hear(message, Date.now())));
     listen(session, 'ended', (message) => this._finish(message.reason));
     listen(session, 'resumed', (welcome) => this._resumed(welcome));
     listen(session, 'lost', () => this._takeOver());
@@ -72,7 +81,7 @@ export class Cast extends EventTarget {
    * Captures, makes or takes over the room, and publishes. Call it from a press of a button. Rejects with a
    * CaptureError or a RequestError; everything captured is given back then.
    * @param {{from: 'screen' | 'camera', mode: import('./hints.js').Mode, sound: boolean, microphone: boolean}} wish
-   * @param {{code?: string, ticket?: string}} where
+   * @param {{code?: string, ticket?: string} | null} where null is the room that is hosted already
    */
   async begin(wish, where) {
     this._wish = { mode: wish.mode, sound: wish.sound };
@@ -85,20 +94,56 @@ export class Cast extends EventTarget {
       stream = wish.from === 'camera' ? await captureCamera() : await captureScreen(this._wish);
       if (wish.microphone) await this._speak(mixer);
       this._take(stream, mixer);
-      await this._create(where);
+      if (where) await this._create(where);
       await this._publish(stream, mixer);
     } catch (err) {
-      this._release();
+      this._releaseMedia();
       mixer.close();
       if (stream) stop(stream);
-      this.state = 'none';
+      if (where) this._forget('none');
       this._changed();
       throw err;
     }
   }
 
-  /** Captures again and shows that instead, in the same room. Rejects with a CaptureError. @param {'screen' | 'camera'} from */
+  /**
+   * Makes or takes over the room without capturing anything: an encoder is to cast there. Rejects with a RequestError.
+   * @param {{code?: string, ticket?: string}} where
+   */
+  async host(where) {
+    this.hosting = true;
+    try {
+      await this._create(where);
+    } catch (err) {
+      this._forget('none');
+      this._changed();
+      throw err;
+    }
+    this._update();
+  }
+
+  /** Stops sending but keeps the room, so that an encoder may go on. */
+  async handOver() {
+    if (!this.publisher) return;
+    const frozen = this.frozen;
+    this.hosting = true;
+    this._releaseMedia();
+    this._remember();
+    this._update();
+    // The encoder's picture does not stand still.
+    if (frozen) await this._tellFrozen().catch(() => undefined);
+  }
+
+  /**
+   * Captures again and shows that instead, in the same room. Rejects with a CaptureError, or a RequestError when it has to
+   * take the place of an encoder.
+   * @param {'screen' | 'camera'} from
+   */
   async changeSource(from) {
+    if (this.hosting) {
+      await this.begin({ from, mode: this._wish.mode, sound: this._wish.sound, microphone: false }, null);
+      return;
+    }
     const stream = from === 'camera' ? await captureCamera() : await captureScreen(this._wish);
     const publisher = this.publisher;
     if (!publisher || !this.mixer) {
@@ -169,20 +214,22 @@ export class Cast extends EventTarget {
   async _create(where) {
     this.state = 'connecting';
     this._changed();
-    await this.session.whenOpen();
-    /** @type {Message} */
-    let made;
-    try {
-      made = await this.session.request('create', where.ticket ? { ticket: where.ticket } : where.code ? { code: where.code } : {});
-    } catch (err) {
-      // The room of the ticket is gone: begin a new one instead of sending people back.
-      if (!where.ticket || !(err instanceof RequestError) || (err.code !== 'not_live' && err.code !== 'auth')) throw err;
-      this.tickets.save(null);
-      made = await this.session.request('create', {});
-    }
+    const made = await makeRoom(this.session, where);
+    this.encoder.reset();
+    this._made(made);
+  }
+
+  /** @private @param {Message} made the answer `created` */
+  _made(made) {
     this._ticket = made.ticket;
-    this.tickets.save({ ticket: made.ticket });
+    this.token = (made.encoder && made.encoder.token) || '';
+    this._remember();
     this._setRoom(made.room);
+  }
+
+  /** Keeps the way back after a reload. @private */
+  _remember() {
+    this.tickets.save(this.hosting ? { ticket: this._ticket, encoder: true } : { ticket: this._ticket });
   }
 
   /** Back by ticket after the server has forgotten the session. @private */
@@ -190,9 +237,8 @@ export class Cast extends EventTarget {
     if (!this.running || !this._ticket) return;
     try {
       const made = await this.session.request('create', { ticket: this._ticket });
-      this._ticket = made.ticket;
-      this.tickets.save({ ticket: made.ticket });
-      this._setRoom(made.room);
+      this._made(made);
+      this._update();
       if (this.publisher) this.publisher.restart();
       await this._tellFrozen();
     } catch (err) {
@@ -236,6 +282,11 @@ export class Cast extends EventTarget {
     });
     await publisher.start();
     this.startedAt = Date.now();
+    if (this.hosting) {
+      this.hosting = false;
+      this.state = 'connecting';
+      this._remember();
+    }
     this._update();
   }
 
@@ -308,10 +359,11 @@ export class Cast extends EventTarget {
 
   /** @private */
   _update() {
-    if (!this.running || !this.publisher) return;
-    const link = this.publisher.state;
-    if (link === 'connected') this.state = this.frozen ? 'frozen' : 'live';
-    else if (link === 'lost') this.state = 'reconnecting';
+    if (!this.running) return;
+    if (this.hosting) this.state = this.session.state === 'open' ? 'encoder' : 'reconnecting';
+    else if (!this.publisher) return;
+    else if (this.publisher.state === 'connected') this.state = this.frozen ? 'frozen' : 'live';
+    else if (this.publisher.state === 'lost') this.state = 'reconnecting';
     this._changed();
   }
 
@@ -319,14 +371,22 @@ export class Cast extends EventTarget {
   _finish(reason) {
     if (!this.running) return;
     this.reason = reason;
-    this.state = 'ended';
     this.tickets.save(null);
-    this._release();
+    this._forget('ended');
+    this._releaseMedia();
     this._changed();
   }
 
+  /** The room is no longer ours. @private @param {'none' | 'ended'} state */
+  _forget(state) {
+    this.state = state;
+    this.hosting = false;
+    this.encoder.reset();
+    this.token = this._ticket = '';
+  }
+
   /** Gives back everything captured and connected. @private */
-  _release() {
+  _releaseMedia() {
     clearTimeout(this._sourcelessTimer);
     if (this.publisher) this.publisher.close();
     if (this._still) this._still.stop();
@@ -336,7 +396,6 @@ export class Cast extends EventTarget {
     if (this.stream) stop(this.stream);
     this.publisher = this._still = this._last = this.mixer = this.stream = null;
     this.sourceless = false;
-    this._ticket = '';
   }
 
   /** @private */

@@ -2,6 +2,7 @@
 
 import { CodeBox } from './codebox.js';
 import { DISPLAY_DIGITS, groups, spoken } from './digits.js';
+import { EncoderPanel } from './encoder-panel.js';
 import { listen } from './events.js';
 import { language, t } from './lang.js';
 import { rate, copyText } from './overlay.js';
@@ -13,6 +14,7 @@ export class CasterPanel {
   /** @param {import('./cast.js').Cast} cast */
   constructor(cast) {
     this.cast = cast;
+    this.encoder = new EncoderPanel(cast);
     this.addBox = new CodeBox(byId('add-code'), [DISPLAY_DIGITS], (code) => this.add(code));
     /** @type {import('./stats.js').Summary | null} */
     this.sum = null;
@@ -77,14 +79,19 @@ export class CasterPanel {
     const frozen = byId('freeze');
     frozen.setAttribute('aria-pressed', String(cast.frozen));
     byId('freeze-label').textContent = t(cast.frozen ? 'live.unfreeze' : 'live.freeze');
-    frozen.hidden = cast.sourceless;
+    frozen.hidden = cast.sourceless || cast.hosting;
     const speaking = cast.mixer !== null && cast.mixer.speaking;
     byId('mic').setAttribute('aria-pressed', String(speaking));
     byId('mic').hidden = !cast.mixer || !cast.mixer.track;
     byId('mic-label').textContent = t(speaking ? 'live.mic_off' : 'live.mic_on');
     byId('sourceless').hidden = !cast.sourceless;
-    const state = cast.state === 'none' ? 'connecting' : cast.state;
+    byId('preview-frame').hidden = byId('numbers').hidden = cast.hosting;
+    byId('change-source').hidden = cast.hosting && !canCapture();
+    byId('change-label').textContent = t(cast.hosting ? 'live.to_screen' : 'live.change');
+    byId('stop-label').textContent = t(cast.hosting ? 'live.close_room' : 'live.stop');
+    const state = cast.state === 'none' || cast.state === 'encoder' ? 'connecting' : cast.state;
     byId('status').textContent = t('pill.' + state);
+    this.encoder.update();
     if (cast.room) this.drawRoom(cast.room);
     this.drawTime();
   }
@@ -219,4 +226,9 @@ export class CasterPanel {
     if (document.fullscreenElement) document.exitFullscreen().catch(() => undefined);
     byId('fullscreen-qr').focus();
   }
+}
+
+/** @returns {boolean} whether this page could cast a screen itself */
+function canCapture() {
+  return Boolean(navigator.mediaDevices && typeof navigator.mediaDevices.getDisplayMedia === 'function');
 }

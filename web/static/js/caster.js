@@ -34,7 +34,8 @@ class CasterPage {
     this.session.start();
     const before = this.tickets.load();
     setState('idle');
-    if (before && before.ticket) this.choose({ ticket: before.ticket });
+    if (before && before.ticket && before.encoder) this.host({ ticket: before.ticket });
+    else if (before && before.ticket) this.choose({ ticket: before.ticket });
     else if (!this.fromHash() && !isPhone()) this.box.focus();
   }
 
@@ -42,6 +43,8 @@ class CasterPage {
     byId('start').addEventListener('click', () => this.choose({}));
     byId('share').addEventListener('click', () => this.begin('screen'));
     byId('camera').addEventListener('click', () => this.begin('camera'));
+    byId('host').addEventListener('click', () => this.host(this.target));
+    byId('host-home').addEventListener('click', () => this.host({}));
     byId('back').addEventListener('click', () => this.idle());
     byId('again').addEventListener('click', () => this.idle());
     byId('rejoin').addEventListener('click', () => location.reload());
@@ -119,6 +122,19 @@ class CasterPage {
     };
     try {
       await this.cast.begin(wish, this.target);
+      history.replaceState(null, '', location.pathname + location.search);
+    } catch (err) {
+      this.refused(err);
+    }
+  }
+
+  /** Opens a room for an encoder. @param {{code?: string, ticket?: string, name?: string}} target */
+  async host(target) {
+    this.target = target;
+    this.describeTarget();
+    showProblem(byId('choose-error'), null);
+    try {
+      await this.cast.host(target);
       history.replaceState(null, '', location.pathname + location.search);
     } catch (err) {
       this.refused(err);
