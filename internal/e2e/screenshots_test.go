@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 )
 
@@ -55,10 +57,59 @@ func TestScreenshots(t *testing.T) {
 			shoot(one.window, "display-live", 1920, 1080)
 			shoot(v.window, "watch-live", 1280, 800)
 			shoot(c.window, "caster-live", 1440, 900)
+			c.click("#encoder-open")
+			shoot(c.window, "caster-encoder", 1440, 1400)
 			c.click("#stop")
 			c.waitState(joinTime, "ended", "idle")
+
+			e := st.headless.open(t, "host", s.url("/?lang="+lang))
+			e.waitState(joinTime, "idle")
+			e.hostFrom("#host-home")
+			e.dark(false)
+			shoot(e, "encoder-waiting", 1440, 1100)
+			e.hears(encoderWell)
+			shoot(e, "encoder-well", 1440, 900)
+			e.hears(encoderThere)
+			shoot(e, "encoder-warnings", 1440, 1300)
+			e.dark(true)
+			e.click("#tab-ffmpeg")
+			shoot(e, "encoder-dark", 1440, 1300)
+			shoot(e, "encoder-dark-phone", 360, 2300)
+			e.dark(false)
+			e.hears(encoderGone)
+			e.click("#tab-gstreamer")
+			shoot(e, "encoder-gone-phone", 360, 2300)
+			e.click("#tab-phone")
+			e.click("#show-token-qr")
+			shoot(e, "encoder-qr", 1080, 1300)
 		})
 	}
+}
+
+// What an encoder makes the server say: one that does well, one that does much wrong, and one that has left.
+const (
+	encoderWell = `{ present: true, agent: 'OBS', since: 754000, warnings: [], streams: [
+		{ slot: 'screen', rid: '', codec: 'H264', width: 1920, height: 1080, fps: 29.97, bitrate: 4210000, keyframe: 1240 },
+		{ slot: 'audio', rid: '', codec: 'opus', width: 0, height: 0, fps: 0, bitrate: 128000, keyframe: 0 }] }`
+	encoderThere = `{ present: true, agent: 'OBS', since: 754000, warnings: ['no_keyframe', 'b_frames', 'no_audio', 'timestamps'], streams: [
+		{ slot: 'screen', rid: 'h', codec: 'H264', width: 1920, height: 1080, fps: 29.97, bitrate: 4210000, keyframe: 12400 },
+		{ slot: 'screen', rid: 'l', codec: 'H264', width: 640, height: 360, fps: 30, bitrate: 512000, keyframe: 840 }] }`
+	encoderGone = `{ present: false, agent: 'FFmpeg', since: 12000, warnings: [], streams: [],
+		refused: { code: 'bad_offer', reason: 'a=setup:passive: the encoder must begin the DTLS handshake' } }`
+)
+
+// dark makes the system of the window wish for dark colours, or not, and for no transitions between the two.
+func (w *window) dark(wish bool) {
+	w.t.Helper()
+	value := "light"
+	if wish {
+		value = "dark"
+	}
+	w.do(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		features := []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: value}, {Name: "prefers-reduced-motion", Value: "reduce"}}
+		_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: features})
+		return err
+	}))
 }
 
 // shoot writes what the window shows at the size to a PNG file.

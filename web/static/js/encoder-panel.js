@@ -99,7 +99,7 @@ export class EncoderPanel {
   approach() {
     const title = byId('encoder-title');
     title.focus({ preventScroll: true });
-    byId(this.cast.hosting ? 'health' : 'encoder').scrollIntoView({ block: 'nearest' });
+    byId('health').scrollIntoView({ block: this.cast.hosting ? 'nearest' : 'start' });
   }
 
   /** @param {boolean} revealed */
@@ -116,6 +116,10 @@ export class EncoderPanel {
     if (!cast.running) this.open = this.revealed = false;
     this._hosted = hosting;
     byId('encoder').hidden = byId('health').hidden = !this.shown;
+    // In the place of the preview, or below the buttons of a cast that goes on.
+    const follows = byId(hosting ? 'toolbar' : 'encoder');
+    const health = byId('health');
+    if (health.nextElementSibling !== follows && follows.parentNode) follows.parentNode.insertBefore(health, follows);
     byId('encoder-open').hidden = hosting;
     byId('encoder-open').setAttribute('aria-expanded', String(this.open));
     byId('encoder-close').hidden = hosting;
