@@ -125,6 +125,19 @@ func (h *Hub) publish(t *turn, m *publishRequest) *Error {
 	return nil
 }
 
+// unpublish ends what the caster's page sends, so that an encoder may take its place. The room goes on, and viewers keep
+// the last picture. A page that sends nothing may say so too.
+func (h *Hub) unpublish(t *turn) *Error {
+	p := t.session.seat
+	h.leaveMedia(&t.outside, t.session)
+	if r := p.room; r.source == p {
+		r.source, r.lost, r.frozen = nil, true, false
+		h.touch(r)
+	}
+	t.ok()
+	return nil
+}
+
 // undo takes back a connection that the media plane made for a seat which was lost meanwhile.
 func (h *Hub) undo(t *turn, p *seat) {
 	h.leaveMedia(&t.outside, p.session)

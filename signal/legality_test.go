@@ -7,21 +7,22 @@ import (
 
 // legal is the table of docs/protocol.md, written once more: the states in which each message is legal.
 var legal = map[string]state{
-	"hello":   stateNew,
-	"ping":    stateIdle | stateDisplay | stateBound | stateCaster | stateViewer,
-	"ice":     stateIdle | stateDisplay | stateBound | stateCaster | stateViewer,
-	"open":    stateIdle,
-	"look":    stateIdle | stateCaster,
-	"create":  stateIdle,
-	"publish": stateCaster,
-	"status":  stateCaster,
-	"add":     stateCaster,
-	"remove":  stateCaster,
-	"end":     stateCaster,
-	"join":    stateIdle,
-	"watch":   stateViewer | stateBound,
-	"restart": stateCaster | stateViewer | stateBound,
-	"leave":   stateDisplay | stateBound | stateViewer,
+	"hello":     stateNew,
+	"ping":      stateIdle | stateDisplay | stateBound | stateCaster | stateViewer,
+	"ice":       stateIdle | stateDisplay | stateBound | stateCaster | stateViewer,
+	"open":      stateIdle,
+	"look":      stateIdle | stateCaster,
+	"create":    stateIdle,
+	"publish":   stateCaster,
+	"unpublish": stateCaster,
+	"status":    stateCaster,
+	"add":       stateCaster,
+	"remove":    stateCaster,
+	"end":       stateCaster,
+	"join":      stateIdle,
+	"watch":     stateViewer | stateBound,
+	"restart":   stateCaster | stateViewer | stateBound,
+	"leave":     stateDisplay | stateBound | stateViewer,
 }
 
 var stateNames = map[state]string{
@@ -37,7 +38,7 @@ func TestLegality(t *testing.T) {
 	_, freeCode := st.display("free")
 	answers := map[string]string{
 		"hello": "welcome", "ping": "pong", "ice": "ice", "open": "opened", "look": "found", "create": "created",
-		"publish": "published", "status": "ok", "add": "added", "remove": "ok", "end": "ok", "join": "joined",
+		"publish": "published", "unpublish": "ok", "status": "ok", "add": "added", "remove": "ok", "end": "ok", "join": "joined",
 		"watch": "watching", "restart": "restarted", "leave": "ok",
 	}
 	becomes := map[string]state{

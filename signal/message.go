@@ -40,21 +40,22 @@ type verb struct {
 }
 
 var verbs = map[string]verb{
-	"hello":   {stateNew, func() request { return new(helloRequest) }},
-	"ping":    {stateAny, func() request { return new(pingRequest) }},
-	"ice":     {stateAny, func() request { return new(iceRequest) }},
-	"open":    {stateIdle, func() request { return new(openRequest) }},
-	"look":    {stateIdle | stateCaster, func() request { return new(lookRequest) }},
-	"create":  {stateIdle, func() request { return new(createRequest) }},
-	"publish": {stateCaster, func() request { return new(publishRequest) }},
-	"status":  {stateCaster, func() request { return new(statusRequest) }},
-	"add":     {stateCaster, func() request { return new(addRequest) }},
-	"remove":  {stateCaster, func() request { return new(removeRequest) }},
-	"end":     {stateCaster, func() request { return new(endRequest) }},
-	"join":    {stateIdle, func() request { return new(joinRequest) }},
-	"watch":   {stateViewer | stateBound, func() request { return new(watchRequest) }},
-	"restart": {stateCaster | stateViewer | stateBound, func() request { return new(restartRequest) }},
-	"leave":   {stateDisplay | stateBound | stateViewer, func() request { return new(leaveRequest) }},
+	"hello":     {stateNew, func() request { return new(helloRequest) }},
+	"ping":      {stateAny, func() request { return new(pingRequest) }},
+	"ice":       {stateAny, func() request { return new(iceRequest) }},
+	"open":      {stateIdle, func() request { return new(openRequest) }},
+	"look":      {stateIdle | stateCaster, func() request { return new(lookRequest) }},
+	"create":    {stateIdle, func() request { return new(createRequest) }},
+	"publish":   {stateCaster, func() request { return new(publishRequest) }},
+	"unpublish": {stateCaster, func() request { return new(unpublishRequest) }},
+	"status":    {stateCaster, func() request { return new(statusRequest) }},
+	"add":       {stateCaster, func() request { return new(addRequest) }},
+	"remove":    {stateCaster, func() request { return new(removeRequest) }},
+	"end":       {stateCaster, func() request { return new(endRequest) }},
+	"join":      {stateIdle, func() request { return new(joinRequest) }},
+	"watch":     {stateViewer | stateBound, func() request { return new(watchRequest) }},
+	"restart":   {stateCaster | stateViewer | stateBound, func() request { return new(restartRequest) }},
+	"leave":     {stateDisplay | stateBound | stateViewer, func() request { return new(leaveRequest) }},
 }
 
 // The fields of the requests, under their names in lower case.
@@ -81,11 +82,12 @@ type (
 		Offer string
 		Slots map[string]string
 	}
-	statusRequest struct{ Frozen *bool }
-	addRequest    struct{ Code string }
-	removeRequest struct{ Peer string }
-	endRequest    struct{}
-	joinRequest   struct {
+	statusRequest    struct{ Frozen *bool }
+	addRequest       struct{ Code string }
+	removeRequest    struct{ Peer string }
+	endRequest       struct{}
+	unpublishRequest struct{}
+	joinRequest      struct {
 		Code   string
 		Ticket string
 		Room   string
@@ -100,12 +102,13 @@ type (
 	leaveRequest   struct{}
 )
 
-func (*pingRequest) check() string  { return "" }
-func (*iceRequest) check() string   { return "" }
-func (*endRequest) check() string   { return "" }
-func (*leaveRequest) check() string { return "" }
-func (*lookRequest) check() string  { return "" } // an empty code is code_format, like any other that is no code
-func (*addRequest) check() string   { return "" }
+func (*pingRequest) check() string      { return "" }
+func (*iceRequest) check() string       { return "" }
+func (*endRequest) check() string       { return "" }
+func (*unpublishRequest) check() string { return "" }
+func (*leaveRequest) check() string     { return "" }
+func (*lookRequest) check() string      { return "" } // an empty code is code_format, like any other that is no code
+func (*addRequest) check() string       { return "" }
 
 func (m *helloRequest) check() string {
 	if len(m.Resume) > maxTicket {

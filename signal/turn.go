@@ -80,6 +80,8 @@ func (h *Hub) do(t *turn, m request) *Error {
 		return h.create(t, m)
 	case *publishRequest:
 		return h.publish(t, m)
+	case *unpublishRequest:
+		return h.unpublish(t)
 	case *statusRequest:
 		return h.status(t, m)
 	case *addRequest:

@@ -171,6 +171,7 @@ test('a dropped socket and its return; the room of a server that forgot is taken
   await new Promise((resolve) => setTimeout(resolve));
   assert.deepEqual(line.asked.find((message) => message.ticket === 't1'), { type: 'create', ticket: 't1' });
   assert.equal(cast.token, 'newer');
+  assert.deepEqual(line.asked.filter((message) => message.type === 'status'), [], 'there is nothing that could be frozen');
   assert.deepEqual(kept.at(-1), { ticket: 't9', encoder: true });
   assert.deepEqual(states, ['connecting', 'encoder', 'reconnecting', 'encoder', 'reconnecting', 'encoder']);
 });
@@ -205,7 +206,7 @@ test('handing over closes the connection, keeps the room and lets the picture go
   await cast.handOver();
   assert.deepEqual([closed, stopped], [1, 1]);
   assert.equal(cast.state, 'encoder');
-  assert.deepEqual(line.asked, [{ type: 'status', frozen: false }]);
+  assert.deepEqual(line.asked, [{ type: 'unpublish' }], 'which is not frozen either');
   assert.deepEqual(kept.at(-1), { ticket: 't1', encoder: true });
   assert.equal(cast.room.code, CODE);
   await cast.handOver();

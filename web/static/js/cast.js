@@ -125,13 +125,11 @@ export class Cast extends EventTarget {
   /** Stops sending but keeps the room, so that an encoder may go on. */
   async handOver() {
     if (!this.publisher) return;
-    const frozen = this.frozen;
     this.hosting = true;
     this._releaseMedia();
     this._remember();
     this._update();
-    // The encoder's picture does not stand still.
-    if (frozen) await this._tellFrozen().catch(() => undefined);
+    await this._tellSource().catch(() => undefined); // told again when the socket is back
   }
 
   /**
@@ -240,7 +238,7 @@ export class Cast extends EventTarget {
       this._made(made);
       this._update();
       if (this.publisher) this.publisher.restart();
-      await this._tellFrozen();
+      await this._tellSource();
     } catch (err) {
       const code = err instanceof RequestError ? err.code : 'internal';
       // A socket that dropped once more brings the next chance with it.
@@ -256,7 +254,7 @@ export class Cast extends EventTarget {
       return;
     }
     if (this.publisher) this.publisher.revive();
-    this._tellFrozen().catch(() => undefined);
+    this._tellSource().catch(() => undefined);
     this._update();
   }
 
@@ -334,7 +332,7 @@ export class Cast extends EventTarget {
     this._still = still;
     this._show(new MediaStream([still.track]));
     if (this.publisher) await this.publisher.show(still.track);
-    await this._tellFrozen().catch(() => undefined);
+    await this._tellSource().catch(() => undefined);
     this._update();
   }
 
@@ -346,13 +344,14 @@ export class Cast extends EventTarget {
     this._still.stop();
     this._still = null;
     this._show(this.stream);
-    this._tellFrozen().catch(() => undefined);
+    this._tellSource().catch(() => undefined);
     this._update();
   }
 
-  /** @private */
-  async _tellFrozen() {
-    await this.session.request('status', { frozen: this.frozen });
+  /** Tells the server what to expect of this page: nothing, a still, or a picture. @private */
+  async _tellSource() {
+    if (this.hosting) await this.session.request('unpublish');
+    else await this.session.request('status', { frozen: this.frozen });
   }
 
   // ---- state
