@@ -52,7 +52,7 @@ func TestEncoderPanel(t *testing.T) {
 	w.waitState(joinTime, "idle")
 	w.hostFrom("#host-home")
 	c := &caster{w}
-	code := c.roomCode()
+	code := s.keepSecret(c.roomCode())
 
 	whip, whep := s.url("/whip/"+code), s.url("/whep/"+code)
 	if got := w.value("#whip-url"); got != whip {
@@ -69,7 +69,7 @@ func TestEncoderPanel(t *testing.T) {
 	}
 
 	token := w.lookAtToken()
-	s.secrets = append(s.secrets, code, token)
+	s.keepSecret(token)
 	w.click("#tab-obs")
 	for css, want := range map[string]string{"#copy-whip": whip, "#copy-whep": whep, "#copy-obs-url": whip} {
 		if got := w.copies(css); got != want {
