@@ -108,10 +108,13 @@ func TestEncoderCasts(t *testing.T) {
 	if got := e.publish(url, token, 1); got != 409 {
 		t.Errorf("while the page casts: %d", got)
 	}
-	c.waitText("#note", "has a live cast already")
+	c.waitText("#note", "because this page is casting")
 	c.click("#encoder-open")
 	c.click("#hand-over")
 	c.waitState(joinTime, "encoder")
+	if got := c.text("#health-refused"); got != "" {
+		t.Errorf("the refusal is still told when nothing stands in the way: %q", got)
+	}
 	eventually(t, joinTime, "the encoder takes over", func() (bool, string) {
 		got := e.publish(url, token, 1)
 		return got == 201, fmt.Sprint(got)

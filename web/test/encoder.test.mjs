@@ -85,6 +85,9 @@ test('health: a refusal is news once', () => {
   assert.equal(watch.hear({ type: 'encoder', present: false, refused }, 0), true);
   assert.equal(watch.hear({ type: 'encoder', present: false, refused: { ...refused } }, 2000), false);
   assert.deepEqual(watch.health(2000).refused, refused);
+  watch.forgive();
+  assert.equal(watch.health(2000).refused, null);
+  assert.equal(watch.hear({ type: 'encoder', present: false, refused }, 3000), true, 'again, although nothing stood in its way');
   assert.equal(watch.hear({ type: 'encoder', present: false, refused: { code: 'codec_unsupported' } }, 4000), true);
   assert.equal(watch.hear({ type: 'encoder', present: true }, 6000), false);
   assert.equal(watch.health(6000).refused, null);

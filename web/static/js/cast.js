@@ -126,6 +126,7 @@ export class Cast extends EventTarget {
   async handOver() {
     if (!this.publisher) return;
     this.hosting = true;
+    this.encoder.forgive();
     this._releaseMedia();
     this._remember();
     this._update();

@@ -224,7 +224,8 @@ export class EncoderPanel {
   refusal(health) {
     const refused = health.refused;
     if (!refused) return '';
-    const key = 'encoder.refused.' + refused.code;
+    const own = refused.code === 'already_casting' && !this.cast.hosting;
+    const key = 'encoder.refused.' + (own ? 'own' : refused.code);
     const text = hasText(key) ? t(key) : t('encoder.refused.other');
     return refused.reason ? text + ' (' + refused.reason + ')' : text;
   }

@@ -107,6 +107,11 @@ export class EncoderWatch {
     return Boolean(refused && !(before && before.code === refused.code && before.reason === refused.reason));
   }
 
+  /** What the last encoder was refused for is no more: nothing stands in its way. */
+  forgive() {
+    if (this._message) this._message = Object.assign({}, this._message, { refused: undefined });
+  }
+
   /** @param {number} now as Date.now() says it @returns {Health} */
   health(now) {
     /** @type {Message} */
