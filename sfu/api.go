@@ -2,6 +2,7 @@ package sfu
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/pion/ice/v2"
@@ -87,23 +88,32 @@ func newCasterAPI(s webrtc.SettingEngine, in *reports) (*webrtc.API, error) {
 		webrtc.WithSettingEngine(in.settingsFor(s))), nil
 }
 
+// h264Profiles are the profiles of H.264 and the constraints (RFC 6184 §8.1) that encoders write: constrained baseline as
+// browsers and as x264 write it, baseline, main in both ways, high, constrained high. The library compares all of these
+// bits, and where one codec of an offer matches so, it passes over those that do not.
+var h264Profiles = []string{"42e0", "42c0", "4200", "4d00", "4d40", "6400", "640c"}
+
 // registerCodecs lists what can be forwarded. The payload types are only our own preference: pion answers with those
 // of the offer.
 func registerCodecs(m *webrtc.MediaEngine) error {
 	feedback := []webrtc.RTCPFeedback{{Type: "ccm", Parameter: "fir"}, {Type: "nack"}, {Type: "nack", Parameter: "pli"}}
-	video := []struct {
+	type format struct {
 		mime, format string
 		payload      webrtc.PayloadType
 		rtx          webrtc.PayloadType
 		rtxFormat    string
-	}{
+	}
+	video := []format{
 		{webrtc.MimeTypeVP8, "", 96, 97, "apt=96"},
 		{webrtc.MimeTypeVP9, "profile-id=0", 98, 99, "apt=98"},
-		{webrtc.MimeTypeH264, "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f", 102, 103, "apt=102"},
-		{webrtc.MimeTypeH264, "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42001f", 104, 105, "apt=104"},
-		{webrtc.MimeTypeH264, "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=4d001f", 106, 107, "apt=106"},
-		{webrtc.MimeTypeH264, "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=64001f", 108, 109, "apt=108"},
 		{webrtc.MimeTypeAV1, "", 45, 46, "apt=45"},
+	}
+	for i, profile := range h264Profiles {
+		payload := webrtc.PayloadType(112 + 2*i)
+		video = append(video, format{
+			webrtc.MimeTypeH264, "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=" + profile + "1f",
+			payload, payload + 1, fmt.Sprint("apt=", payload),
+		})
 	}
 	for _, v := range video {
 		codec := webrtc.RTPCodecParameters{PayloadType: v.payload, RTPCodecCapability: webrtc.RTPCodecCapability{

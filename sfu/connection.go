@@ -163,6 +163,5 @@ func (c *connection) answer(ctx context.Context, offer string, o *transport.Offe
 	case <-ctx.Done():
 		return "", ctx.Err()
 	}
-	sdp := c.pc.LocalDescription().SDP
-	return sdp, o.Taken(sdp)
+	return o.Answered(c.pc.LocalDescription().SDP)
 }

@@ -23,7 +23,7 @@ func (m *Media) formats(transport bool) []Format {
 	var out []Format
 	for _, t := range m.types {
 		f, ok := parseRTPMap(m.Kind, m.codecs[t])
-		if !ok || !sendable(f.Codec, m.fmtp[t]) {
+		if !ok || !sendable(f.Codec, m.fmtp[t]) || f.Codec == codecH264 && mode(m.fmtp[t]) == "" && m.fragments() {
 			continue
 		}
 		n, _ := strconv.Atoi(t) // was checked with the m-line
@@ -66,12 +66,24 @@ func parameter(fmtp, name string) string {
 	return ""
 }
 
+// mode is the packetization mode of an H.264 fmtp, "" without one.
+func mode(fmtp string) string { return parameter(fmtp, "packetization-mode") }
+
+// fragments says whether the m-line has H.264 in packetization mode 1.
+func (m *Media) fragments() bool {
+	return slices.ContainsFunc(m.types, func(t string) bool {
+		f, _ := parseRTPMap(m.Kind, m.codecs[t])
+		return f.Codec == codecH264 && mode(m.fmtp[t]) == "1"
+	})
+}
+
 // sendable leaves out formats that no caster's packets fit: H.264 without fragments (casters send packetization mode
-// 1, RFC 6184 §6.3), profiles of VP9 and AV1 with more than 8 bits, which casters do not negotiate.
+// 1, RFC 6184 §6.3), profiles of VP9 and AV1 with more than 8 bits, which casters do not negotiate. A player that says
+// nothing of the mode means 0 by the letter; those that do so (GStreamer's) take fragments all the same.
 func sendable(codec, fmtp string) bool {
 	switch codec {
 	case codecH264:
-		return parameter(fmtp, "packetization-mode") == "1"
+		return mode(fmtp) == "1" || mode(fmtp) == ""
 	case codecVP9:
 		p := parameter(fmtp, "profile-id")
 		return p == "" || p == "0"

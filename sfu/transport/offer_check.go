@@ -149,51 +149,6 @@ func (o *Offer) Together() error {
 	return nil
 }
 
-// Taken says whether answer, which a library made for o, takes every m-line that is not inactive. The error is ErrCodec,
-// or nil: no codec in common is what such a library answers with port 0.
-func (o *Offer) Taken(answer string) error {
-	i := 0
-	for line := range strings.SplitSeq(answer, "\n") {
-		m, ok := strings.CutPrefix(line, "m=")
-		if !ok {
-			continue
-		}
-		if f := strings.Fields(m); i >= len(o.Media) || len(f) > 1 && f[1] == "0" && !o.Media[i].Inactive {
-			return ErrCodec
-		}
-		i++
-	}
-	return nil
-}
-
-// Unified is sdp, of which o was read, with the transport of the first m-line of the BUNDLE group only. Peers that
-// could do without a bundle offer each m-line with ICE credentials of its own; those of the first count for all (RFC
-// 9143 §7.2.1), but not every library sees it that way.
-func (o *Offer) Unified(sdp string) string {
-	t := o.transport()
-	if !slices.ContainsFunc(o.Media, func(m Media) bool { return !m.sharesTransport(t) }) {
-		return sdp
-	}
-	var b strings.Builder
-	at := -1 // m-lines so far
-	for line := range strings.SplitAfterSeq(sdp, "\n") {
-		if strings.HasPrefix(line, "m=") {
-			at++
-		}
-		name, _, _ := strings.Cut(line, ":")
-		own := at >= 0 && &o.Media[at] != t && slices.Contains([]string{"a=ice-ufrag", "a=ice-pwd", "a=fingerprint", "a=candidate"}, name)
-		if !own {
-			b.WriteString(line)
-		}
-	}
-	return b.String()
-}
-
-// sharesTransport says whether m names the same transport as t.
-func (m *Media) sharesTransport(t *Media) bool {
-	return m.ufrag == t.ufrag && m.password == t.password && len(m.fingerprints) > 0 && m.fingerprints[0].equal(t.fingerprints[0])
-}
-
 // Restarts says whether o is an offer of an ICE restart of the connection for which before was made: the same m-lines
 // and certificate, other ICE credentials (RFC 8839 §4.4.1.1.1). The error is an *Error, or nil.
 func (o *Offer) Restarts(before *Offer) error {
