@@ -15,7 +15,8 @@
 //     timing.go: the caster's sender reports put its streams on the engine's clock, with one offset for all of them, so
 //     that sound and picture keep their relation. Viewers' reports say when what was sent last was captured.
 //  3. track.go: one slot of a cast ("screen", "camera", "audio"). The slot is stable: viewers hang on to it while
-//     casters and their logs come and go. It has a menu of up to three layers, which meter.go measures.
+//     casters and their logs come and go. It has a menu of up to three layers, which meter.go measures;
+//     ingest.go tells what it found.
 //  4. shard.go: one goroutine per processor. It takes what changed and goes through its viewers one after the other.
 //  5. viewer.go: what one viewer may be sent now: audio first, then video as its pacer allows. What it does not
 //     allow waits in the log, up to a point (forward/lag.go).
@@ -23,7 +24,7 @@
 //     rewriter that gives it this viewer's numbers. It is sealed straight into the shard's batch (package transport).
 //     layers.go: which layer the viewer shall get (package estimate guesses what its path carries, forward.Allocate
 //     divides that), and the turn to another layer: the cursor stays in the old log until a keyframe of the new one is
-//     there.
+//     there. prefer.go: what the viewer itself wants at most.
 //  7. The shard flushes the batch (package udp).
 //
 // The way back: intake.go finds the viewer whose datagram it is and leaves a copy in its shard's inbox. NACK is

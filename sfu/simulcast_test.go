@@ -213,6 +213,15 @@ func (c *simulcaster) pause(rid string, paused bool) {
 	}
 }
 
+// keyframes makes the next picture of each layer one.
+func (c *simulcaster) keyframes() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, l := range c.layers {
+		l.key = true
+	}
+}
+
 func (c *simulcaster) asked(rid string) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -39,3 +39,15 @@ func (b *bits) below(n uint32) uint32 {
 	}
 	return v<<1 - longer + b.read(1)
 }
+
+// golomb reads an unsigned number in Exp-Golomb code (H.264 §9.1) of at most 32 bits.
+func (b *bits) golomb() uint32 {
+	zeros := 0
+	for !b.flag() {
+		if zeros++; zeros > 31 || b.short {
+			b.short = true
+			return 0
+		}
+	}
+	return uint32(uint64(1)<<zeros - 1 + uint64(b.read(zeros)))
+}
