@@ -123,12 +123,21 @@ func (h *Hub) stream(w http.ResponseWriter, r *http.Request, res *resource, text
 // sendEvents writes events until one of the two sides, the stream or the session ends.
 func (h *Hub) sendEvents(w http.ResponseWriter, r *http.Request, res *resource, st *eventStream, replaced chan struct{}) {
 	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Time{}) // the server's time for a whole request ends its context else
 	header := w.Header()
 	header.Set("Content-Type", "text/event-stream")
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Accel-Buffering", "no") // a proxy would keep what is small
+	header.Set("Connection", "close")     // the deadline of the last write stays with the connection
 	w.WriteHeader(http.StatusOK)
+	send := func(text string) error {
+		if err := control.SetWriteDeadline(time.Now().Add(h.timing.write)); err != nil {
+			return err
+		}
+		if _, err := io.WriteString(w, text); err != nil {
+			return err
+		}
+		return control.Flush()
+	}
 	beat := time.NewTicker(h.timing.beat)
 	defer beat.Stop()
 	var told news
@@ -140,19 +149,15 @@ func (h *Hub) sendEvents(w http.ResponseWriter, r *http.Request, res *resource, 
 		}
 		if text != "" {
 			quiet = time.Now()
-			_ = control.SetWriteDeadline(quiet.Add(h.timing.write))
-			if _, err := io.WriteString(w, text); err != nil {
-				return
-			}
 		}
-		if control.Flush() != nil {
+		if send(text) != nil {
 			return
 		}
 		select {
 		case <-st.woken:
 		case <-beat.C:
 		case <-res.gone:
-			_, _ = io.WriteString(w, told.farewell(st)) // the last words may be lost
+			_ = send(told.farewell(st)) // the last words may be lost
 			return
 		case <-st.gone:
 			return

@@ -66,8 +66,12 @@ func (s *server) samples() []metrics.Sample {
 	gauge("displays", "displays, bound or not", people.Displays)
 	gauge("rooms", "rooms", people.Rooms)
 	gauge("viewers", "sessions that are viewers", people.Viewers)
+	gauge("players", "viewers over WHEP", people.Players)
+	gauge("encoders", "casters over WHIP", people.Encoders)
+	gauge("event_streams", "event streams of players", people.Streams)
 	total("code_failures_total", "wrong codes", people.Failures)
 	reasons("socket_drops_total", "signaling sockets that were closed or refused", "reason", people.Drops)
+	reasons("guests_gone_total", "sessions over WHIP and WHEP that ended", "reason", people.Gone)
 	reasons("refusals_total", "errors sent to clients", "code", people.Refusals)
 
 	wire := s.socket.Counts()
