@@ -1,9 +1,12 @@
 // Package signal is the control plane: it knows people, rooms, codes and roles, and nothing of packets. It
 // speaks docs/protocol.md over WebSocket and asks the media plane for answers through Media.
 //
+// Besides there are two doors over HTTP, for those who speak no WebSocket: WHIP for encoders and WHEP for players. A
+// session from there, a guest, has a resource (a URL with a secret in it) instead of a socket.
+//
 // A Hub holds everything. A socket is one WebSocket: a reader on the goroutine that net/http gave, and a writer
-// with a bounded queue. A Session is one peer; it outlives its socket by 60 s and is idle, a display, a caster
-// or a viewer. A Room is where sessions meet around one cast.
+// with a bounded queue. A Session is one peer; it outlives its socket by 60 s and is idle, a display, a caster,
+// a viewer or an encoder. A Room is where sessions meet around one cast.
 //
 // There is one lock for all of it, Hub.mu; sections under it are short and do no I/O:
 //

@@ -127,7 +127,9 @@ func (h *Hub) sendEvents(w http.ResponseWriter, r *http.Request, res *resource, 
 	header.Set("Content-Type", "text/event-stream")
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Accel-Buffering", "no") // a proxy would keep what is small
-	header.Set("Connection", "close")     // the deadline of the last write stays with the connection
+	if r.ProtoMajor == 1 {
+		header.Set("Connection", "close") // the deadline of the last write stays with the connection
+	}
 	w.WriteHeader(http.StatusOK)
 	send := func(text string) error {
 		if err := control.SetWriteDeadline(time.Now().Add(h.timing.write)); err != nil {

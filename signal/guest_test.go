@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 )
 
@@ -328,179 +327,26 @@ func TestRefusedRestart(t *testing.T) {
 			t.Errorf("after %s the ETag is no longer good: %d %s", code, got.status, got.body)
 		}
 	}
+	st.media.refuseRestarts("hang")
+	before, hanging := len(st.media.calls("restart")), make(chan reply, 2)
+	for range cap(hanging) {
+		go func() { hanging <- st.do("PATCH", at, typeFragment, anew, "If-Match", "*") }()
+	}
+	st.eventually("a restart is under way", func() bool { return len(st.media.calls("restart")) > before })
+	if got := st.do("PATCH", at, typeFragment, trickle, "If-Match", etag); got.status != 204 {
+		t.Errorf("trickle beside a restart: %d %s", got.status, got.body)
+	}
+	if got := st.do("DELETE", at, "", ""); got.status != 200 {
+		t.Errorf("DELETE beside a restart: %d %s", got.status, got.body)
+	}
+	for range cap(hanging) {
+		if got := <-hanging; got.status != 404 {
+			t.Errorf("a restart of what was deleted: %d %s", got.status, got.body)
+		}
+	}
 	st.media.refuseRestarts("")
+	at, _ = st.publish("hall")
 	if got := st.do("PATCH", at, typeFragment, anew, "If-Match", "*"); got.status != 200 {
 		t.Errorf("restart: %d %s", got.status, got.body)
 	}
-}
-
-// The table of protocols.md section 2.
-func TestEndpointOfWHEP(t *testing.T) {
-	st := newStage(t, options{})
-	_, created := st.caster()
-	_, watch := tokens(created)
-	code := roomCode(created)
-	at := "/whep/" + code
-	id := text(inner(created, "room")["id"])
-	wrong := "/whep/" + otherCode(code)
-	retry := func(t *testing.T, got reply) { wantHeader("Retry-After", "2")(t, got) }
-	st.table(t, []row{
-		{name: "nobody casts", method: "POST", path: at, kind: typeSDP, body: playerOffer, status: 409, code: CodeNotLive, check: retry},
-	})
-	st.goLive(created)
-	sdp := func(name, offer string, status int, code string) row {
-		return row{name: name, method: "POST", path: at, kind: typeSDP, body: offer, status: status, code: code}
-	}
-	st.table(t, []row{
-		sdp("recvonly", playerOffer, 201, ""),
-		sdp("sendrecv", "video 0 sendrecv\naudio 1 sendrecv\n"+credentials, 201, ""),
-		sdp("sound switched off", "video 0 recvonly\naudio 1 inactive\n"+credentials, 201, ""),
-		sdp("with camera", "video 0 recvonly\nvideo 1 recvonly\n"+credentials, 201, ""),
-		sdp("sendonly", "video 0 sendonly\n", 422, CodeBadOffer),
-		sdp("sound sendonly", "video 0 recvonly\naudio 1 sendonly\n", 422, CodeBadOffer),
-		sdp("inactive", "video 0 inactive\n", 422, CodeBadOffer),
-		sdp("three pictures", "video 0 recvonly\nvideo 1 recvonly\nvideo 2 recvonly\n", 422, CodeBadOffer),
-		sdp("two sounds", "audio 0 recvonly\naudio 1 recvonly\n", 422, CodeBadOffer),
-		sdp("application", "application 0 sendrecv\n", 422, CodeBadOffer),
-		sdp("no codec", "video 0 recvonly\na=refuse:codec_unsupported\n", 422, CodeCodecUnsupported),
-		sdp("malformed", "hello", 400, CodeBadSDP),
-		sdp("65 KiB", large, 413, CodeTooLarge),
-		{name: "wrong type", method: "POST", path: at, kind: "text/plain", body: playerOffer, status: 415, code: CodeMediaType},
-		{name: "wrong code", method: "POST", path: wrong, kind: typeSDP, body: playerOffer, status: 404, code: CodeUnknown},
-		{name: "bad bearer beside the code", method: "POST", path: at, kind: typeSDP, body: playerOffer, headers: bearer("nonsense"), status: 401, code: CodeAuth},
-		{name: "token beside the code", method: "POST", path: at, kind: typeSDP, body: playerOffer, headers: bearer(watch), status: 201},
-		{name: "token and id", method: "POST", path: "/whep/" + id, kind: typeSDP, body: playerOffer, headers: bearer(watch), status: 201},
-		{name: "id alone", method: "POST", path: "/whep/" + id, kind: typeSDP, body: playerOffer, status: 401, code: CodeAuth},
-		{name: "name alone", method: "POST", path: "/whep/hall", kind: typeSDP, body: playerOffer, status: 401, code: CodeAuth},
-		{name: "token of another room", method: "POST", path: wrong, kind: typeSDP, body: playerOffer, headers: bearer(watch), status: 401, code: CodeAuth},
-		{name: "HEAD", method: "HEAD", path: at, status: 200, check: wantHeader("Content-Type", typeSDP)},
-		{name: "GET", method: "GET", path: at, status: 200, check: func(t *testing.T, got reply) {
-			if got.body != "" || got.header.Get("Content-Type") != typeSDP {
-				t.Errorf("%v %q", got.header, got.body)
-			}
-		}},
-		{name: "PUT", method: "PUT", path: at, status: 405, code: CodeMethod, check: wantHeader("Allow", "GET, HEAD, OPTIONS, POST")},
-		{name: "OPTIONS by somebody who knows the code", method: "OPTIONS", path: at, status: 204, check: func(t *testing.T, got reply) {
-			if !strings.Contains(got.header.Get("Link"), "ice-server") {
-				t.Errorf("no ICE servers: %v", got.header)
-			}
-		}},
-		{name: "OPTIONS with a wrong code", method: "OPTIONS", path: wrong, status: 204, check: wantHeader("Link", "")},
-	})
-}
-
-func otherCode(code string) string {
-	if code[0] == '9' {
-		return "0" + code[1:]
-	}
-	return string(code[0]+1) + code[1:]
-}
-
-func TestSessionOfWHEP(t *testing.T) {
-	st := newStage(t, options{})
-	page, created := st.caster()
-	st.goLive(created)
-	got := st.do("POST", "/whep/"+roomCode(created), typeSDP, playerOffer, "User-Agent", "GStreamer souphttpsrc 1.22")
-	at, etag := got.header.Get("Location"), got.header.Get("ETag")
-	links := got.header.Values("Link")
-	if got.status != 201 || len(links) != 3 ||
-		links[1] != "<"+at+`/events>; rel="urn:ietf:params:whep:ext:core:server-sent-events"; events="active,inactive,layers,reconnect,viewercount"` ||
-		links[2] != "<"+at+`/layer>; rel="urn:ietf:params:whep:ext:core:layer"` {
-		t.Fatalf("%d %q", got.status, links)
-	}
-	members := page.until("room", func(m message) bool { return inner(m, "room")["viewers"] == 1.0 })
-	sameMembers(t, inner(members, "room"), "GStreamer viewer connecting")
-	st.table(t, []row{
-		{name: "trickle", method: "PATCH", path: at, kind: typeFragment, body: trickle, headers: []string{"If-Match", etag}, status: 204},
-		{name: "no renegotiation", method: "PATCH", path: at, kind: typeSDP, body: playerOffer, headers: []string{"If-Match", etag}, status: 415, code: CodeMediaType},
-		{name: "restart", method: "PATCH", path: at, kind: typeFragment, body: anew, headers: []string{"If-Match", "*"}, status: 200},
-		{name: "stale", method: "PATCH", path: at, kind: typeFragment, body: trickle, headers: []string{"If-Match", etag}, status: 412, code: CodeMatchStale},
-		{name: "GET", method: "GET", path: at, status: 204},
-		{name: "layer, GET", method: "GET", path: at + "/layer", status: 405, code: CodeMethod, check: wantHeader("Allow", "OPTIONS, POST")},
-		{name: "DELETE", method: "DELETE", path: at, status: 200},
-		{name: "DELETE again", method: "DELETE", path: at, status: 404, code: CodeResource},
-	})
-	gone := page.until("room", func(m message) bool { return inner(m, "room")["viewers"] == 0.0 })
-	sameMembers(t, inner(gone, "room"))
-	if c := st.hub.Counts(); c.Players != 0 || c.Sessions != 1 {
-		t.Errorf("counts %+v", c)
-	}
-}
-
-func TestWrongCodesOfPlayers(t *testing.T) {
-	st := newStage(t, options{})
-	_, created := st.caster()
-	st.goLive(created)
-	code := roomCode(created)
-	for i := range 30 {
-		method := "POST"
-		if i%2 == 1 {
-			method = "OPTIONS" // which would tell a right code by its ICE servers
-		}
-		got := st.do(method, "/whep/"+otherCode(code), typeSDP, playerOffer)
-		if method == "POST" && (got.status != 404 || got.code != CodeUnknown) {
-			t.Fatalf("try %d: %d %s", i, got.status, got.body)
-		}
-	}
-	got := st.do("POST", "/whep/"+code, typeSDP, playerOffer)
-	if got.status != 429 || got.code != CodeLimited || got.header.Get("Retry-After") == "" {
-		t.Fatalf("%d %s", got.status, got.body)
-	}
-	if got := st.do("OPTIONS", "/whep/"+code, "", ""); got.header.Get("Link") != "" {
-		t.Fatal("OPTIONS tells that a code is right")
-	}
-	st.play(code, "X-Test-Addr", "203.0.113.5")
-	c := st.enter()
-	c.refused(CodeLimited, message{"type": "join", "code": code}) // one count for both doors
-}
-
-func TestRefusedRequestsOfOneAddress(t *testing.T) {
-	st := newStage(t, options{})
-	_, created := st.caster()
-	publish, _ := tokens(created)
-	for i := range guestFailureBurst {
-		if got := st.do("POST", "/whip/"+roomCode(created), typeSDP, encoderOffer); got.status != 401 {
-			t.Fatalf("try %d: %d %s", i, got.status, got.body)
-		}
-	}
-	got := st.do("POST", "/whip/"+roomCode(created), typeSDP, encoderOffer)
-	if got.status != 429 || got.code != CodeRateLimited || got.header.Get("Retry-After") == "" {
-		t.Fatalf("%d %s", got.status, got.body)
-	}
-	st.publish(roomCode(created), bearer(publish)...) // a token is listened to
-}
-
-func TestServerFull(t *testing.T) {
-	st := newStage(t, options{config: func(c *Config) { c.Open, c.Capacity = true, 1 }, bounds: func(b *bounds) { b.guests, b.rooms = 2, 1 }})
-	st.publish("hall")
-	st.cast("hall", true)
-	if got := st.do("POST", "/whip/second", typeSDP, encoderOffer); got.status != 503 || got.code != CodeServerBusy || got.header.Get("Retry-After") == "" {
-		t.Fatalf("rooms: %d %s", got.status, got.body)
-	}
-	at, _ := st.play("hall")
-	if got := st.do("POST", "/whep/hall", typeSDP, playerOffer); got.status != 503 || got.code != CodeServerBusy {
-		t.Fatalf("guests: %d %s", got.status, got.body)
-	}
-	st.do("DELETE", at, "", "")
-	st.play("hall")
-	st.hub.bounds.guests = 3
-	if got := st.do("POST", "/whep/hall", typeSDP, playerOffer); got.status != 503 || got.code != CodeRoomFull || got.header.Get("Retry-After") == "" {
-		t.Fatalf("room: %d %s", got.status, got.body)
-	}
-}
-
-func TestDoorsWhileDraining(t *testing.T) {
-	bubble(t, options{config: openHub}, func(t *testing.T, st *stage) {
-		at, etag := st.publish("hall")
-		go st.hub.Drain(time.Minute)
-		synctest.Wait()
-		for _, path := range []string{"/whip/other", "/whep/hall"} {
-			if got := st.do("POST", path, typeSDP, map[bool]string{true: encoderOffer, false: playerOffer}[path == "/whip/other"]); got.status != 503 || got.code != CodeDraining || got.header.Get("Retry-After") == "" {
-				t.Errorf("%s: %d %s", path, got.status, got.body)
-			}
-		}
-		if got := st.do("PATCH", at, typeFragment, trickle, "If-Match", etag); got.status != 204 {
-			t.Errorf("what is there goes on: %d", got.status)
-		}
-	})
 }

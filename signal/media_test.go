@@ -92,7 +92,12 @@ func (f *fakeMedia) Restart(ctx context.Context, cast, peer, offer string) (stri
 	f.mu.Lock()
 	code := f.stubborn
 	f.mu.Unlock()
-	if code != "" {
+	switch code {
+	case "":
+	case "hang":
+		<-ctx.Done()
+		return "", ctx.Err()
+	default:
 		return "", codedError{code, "because"}
 	}
 	return f.answer(ctx, offer)

@@ -112,6 +112,9 @@ func (h *Hub) restartGuest(res *resource, match string, f fragment) (etag, answe
 		return nil
 	}
 	if refused = t.ask(); refused != nil {
+		if s.ctx.Err() != nil {
+			refused = refuse(CodeResource, "it is not there, or no longer") // deleted meanwhile
+		}
 		return "", "", refused
 	}
 	h.section(func() {

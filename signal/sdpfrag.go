@@ -84,10 +84,10 @@ func isCandidate(value string) bool {
 	if len(f) < 8 || f[6] != "typ" {
 		return false
 	}
-	component, err1 := strconv.ParseUint(f[1], 10, 8)
+	_, err1 := strconv.ParseUint(f[1], 10, 8)
 	_, err2 := strconv.ParseUint(f[3], 10, 32)
 	_, err3 := strconv.ParseUint(f[5], 10, 16)
-	return err1 == nil && err2 == nil && err3 == nil && component > 0
+	return err1 == nil && err2 == nil && err3 == nil // a client in use counts components from 0
 }
 
 // keptOffer is an offer as it is kept for restarts: without candidates, which mean nothing to us. "" when it is too

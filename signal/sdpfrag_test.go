@@ -36,7 +36,8 @@ func TestReadFragment(t *testing.T) {
 		{"not ice-char", strings.Replace(credentials, "EsAw", "Es w", 1), false, 0},
 		{"candidate without type", "a=candidate:1 1 udp 1 192.0.2.1 9\r\n", false, 0},
 		{"candidate with a bad port", "a=candidate:1 1 udp 1 192.0.2.1 65536 typ host\r\n", false, 0},
-		{"candidate with component 0", "a=candidate:1 0 udp 1 192.0.2.1 9 typ host\r\n", false, 0},
+		{"component 0, as a client in use writes it", "a=candidate:1 0 udp 1 192.0.2.1 9 typ host\r\n", true, 1},
+		{"candidate with a bad component", "a=candidate:1 256 udp 1 192.0.2.1 9 typ host\r\n", false, 0},
 		{"too many lines", strings.Repeat("a=x\n", 2001) + credentials, false, 0},
 	} {
 		f, ok := readFragment(c.body)

@@ -12,7 +12,7 @@ const (
 )
 
 // slotsToPublish gives the m-lines of an encoder's offer their slots: at most one picture and one sound, all of it sent
-// (RFC 9725 section 4.2).
+// (RFC 9725 section 4.4).
 func slotsToPublish(lines []MediaLine) (map[string]string, *Error) {
 	slots := map[string]string{}
 	for _, l := range lines {

@@ -233,17 +233,16 @@ func TestGuestsWithTokens(t *testing.T) {
 		headers         []string
 		status          int
 	}{
-		"no token":      {"/whip/" + code, "application/sdp", "v=0", nil, 401},
-		"wrong type":    {"/whip/" + code, "text/plain", "v=0", token, 415},
-		"65 KiB":        {"/whip/" + code, "application/sdp", strings.Repeat("x", 65<<10), token, 413},
-		"no SDP":        {"/whip/" + code, "application/sdp", "hello", token, 400},
-		"half an SDP":   {"/whip/" + code, "application/sdp", "v=0\r\nm=video\r\n", token, 400},
-		"no m-line":     {"/whip/" + code, "application/sdp", "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n", token, 422},
-		"unknown code":  {"/whep/000000000", "application/sdp", sdpOf("recvonly", "VP8/90000", "actpass"), nil, 404},
-		"waiting":       {"/whep/" + code, "application/sdp", sdpOf("recvonly", "VP8/90000", "actpass"), nil, 409},
-		"recvonly":      {"/whip/" + code, "application/sdp", sdpOf("recvonly", "VP8/90000", "actpass"), token, 422},
-		"setup:passive": {"/whip/" + code, "application/sdp", sdpOf("sendonly", "VP8/90000", "passive"), token, 422},
-		"no codec":      {"/whip/" + code, "application/sdp", sdpOf("sendonly", "H261/90000", "actpass"), token, 422},
+		"no token":     {"/whip/" + code, "application/sdp", "v=0", nil, 401},
+		"wrong type":   {"/whip/" + code, "text/plain", "v=0", token, 415},
+		"65 KiB":       {"/whip/" + code, "application/sdp", strings.Repeat("x", 65<<10), token, 413},
+		"no SDP":       {"/whip/" + code, "application/sdp", "hello", token, 400},
+		"half an SDP":  {"/whip/" + code, "application/sdp", "v=0\r\nm=video\r\n", token, 400},
+		"no m-line":    {"/whip/" + code, "application/sdp", "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n", token, 422},
+		"unknown code": {"/whep/000000000", "application/sdp", sdpOf("recvonly", "VP8/90000", "actpass"), nil, 404},
+		"waiting":      {"/whep/" + code, "application/sdp", sdpOf("recvonly", "VP8/90000", "actpass"), nil, 409},
+		"recvonly":     {"/whip/" + code, "application/sdp", sdpOf("recvonly", "VP8/90000", "actpass"), token, 422},
+		"no codec":     {"/whip/" + code, "application/sdp", sdpOf("sendonly", "H261/90000", "actpass"), token, 422},
 	} {
 		answer, body := encoder.request("POST", c.url, c.kind, c.body, c.headers...)
 		if answer.StatusCode != c.status || answer.Header.Get("Content-Type") != "application/problem+json" {

@@ -134,6 +134,10 @@ func (s *site) insecure() http.Handler {
 	m.HandleFunc("GET /ca", s.pages["/ca"].serve)
 	s.open(m)
 	m.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPatch || r.Method == http.MethodDelete {
+			http.Error(w, "over HTTPS only", http.StatusForbidden) // RFC 9725 section 4.5: these are not redirected
+			return
+		}
 		host := hostOf(r.Host)
 		if strings.Contains(host, ":") {
 			host = "[" + host + "]"

@@ -68,6 +68,26 @@ func TestEveryRouteHasTheSecurityHeaders(t *testing.T) {
 	}
 }
 
+// What WHIP and WHEP send is redirected to HTTPS as it is, or not at all; a room's name is never taken for a careless
+// path.
+func TestDoorsAndRedirects(t *testing.T) {
+	s := newSite(t)
+	asked := ""
+	s.whip = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked = r.URL.EscapedPath() })
+	for _, path := range []string{"/whip/%2e%2e", "/whip//x", "/whip/a%2Fb/../c"} {
+		asked = ""
+		if r := ask(s.secure(), "DELETE", "h", path, "203.0.113.1:1", true, ""); r.StatusCode != 200 || asked != path {
+			t.Errorf("%s: %d, the door was asked %q", path, r.StatusCode, asked)
+		}
+	}
+	for method, want := range map[string]int{"POST": 307, "OPTIONS": 307, "GET": 307, "PATCH": 403, "DELETE": 403} {
+		r := ask(s.insecure(), method, "cast.example:8443", "/whip/hall", "203.0.113.1:1", false, "")
+		if r.StatusCode != want || want == 307 && r.Header.Get("Location") != "https://cast.example:8443/whip/hall" {
+			t.Errorf("%s: %d %v", method, r.StatusCode, r.Header)
+		}
+	}
+}
+
 func TestPagesAndTheirFiles(t *testing.T) {
 	s := newSite(t)
 	for _, path := range []string{"/", "/d", "/w", "/ca"} {
