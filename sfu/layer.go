@@ -102,7 +102,7 @@ func (l *layer) begin() {
 	}
 	s.ring = packet.NewRing(slots)
 	s.meter.begin(l.track.slot.clock(), l.caster.engine.now())
-	s.followers = make([]atomic.Int32, len(l.track.follows))
+	s.audiences = make([]audience, len(l.track.follows))
 	l.stream, l.parser, l.keyTS, l.missing = s, packet.NewParser(s.id, s.kind), 0, 0
 	l.current.Store(s)
 	if l.track.enter(s) {
@@ -297,8 +297,8 @@ func (l *layer) followed() bool {
 	if s == nil {
 		return false
 	}
-	for i := range s.followers {
-		if s.followers[i].Load() > 0 {
+	for i := range s.audiences {
+		if s.audiences[i].size.Load() > 0 {
 			return true
 		}
 	}

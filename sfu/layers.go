@@ -43,7 +43,7 @@ func (d *downTrack) detach() {
 // count says that one more or less follows s, which may be nil.
 func (d *downTrack) count(s *stream, more int32) {
 	if s != nil {
-		s.followers[d.viewer.shardIndex].Add(more)
+		s.audiences[d.viewer.shardIndex].size.Add(more)
 	}
 }
 

@@ -3,6 +3,7 @@ package sfu
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"castcode/sfu/forward"
@@ -62,7 +63,7 @@ type shard struct {
 	// guarded by mu
 	mu    sync.Mutex
 	inbox []message
-	dirty []*follow
+	dirty []news
 
 	// busy is held by whoever works through the shard: its goroutine, or the socket's reader with what it has just read.
 	busy sync.Mutex
@@ -78,7 +79,7 @@ type shard struct {
 	numbers []uint16
 	scratch []byte
 	spare   []message
-	follows []*follow
+	heard   []news         // the spare of dirty
 	wishes  []forward.Wish // of one viewer, while it chooses
 	choices []forward.Choice
 	menus   []*menu
@@ -120,12 +121,20 @@ func (s *shard) put(m message) bool {
 	return true
 }
 
-// wake notes that f has something new. If it is not urgent, the shard looks at it when it is awake the next time, at
-// the next tick at the latest.
-func (s *shard) wake(f *follow, urgent bool) {
-	if f.dirty.CompareAndSwap(false, true) {
+// news is what a shard has to look at: a log of a track that goes on, or with stream nil all of the track. While it is in
+// the shard's list dirty is set.
+type news struct {
+	follow *follow
+	stream *stream
+	dirty  *atomic.Bool
+}
+
+// wake notes n. If it is not urgent, the shard looks at it when it is awake the next time, at the next tick at the
+// latest.
+func (s *shard) wake(n news, urgent bool) {
+	if n.dirty.CompareAndSwap(false, true) {
 		s.mu.Lock()
-		s.dirty = append(s.dirty, f)
+		s.dirty = append(s.dirty, n)
 		s.mu.Unlock()
 	}
 	if urgent {
@@ -177,24 +186,32 @@ func (s *shard) pass() time.Duration {
 	defer s.busy.Unlock()
 	now := s.engine.now()
 	s.messages(now)
-	s.mu.Lock()
-	dirty := s.dirty
-	s.dirty = s.follows[:0]
-	s.mu.Unlock()
-	for _, f := range dirty {
-		f.dirty.Store(false) // before its ring is read, so that nothing new is missed
-		for _, d := range f.downs {
-			s.mark(d.viewer)
-		}
-	}
-	clear(dirty)
-	s.follows = dirty[:0]
+	s.hear()
 	for _, v := range s.paced {
 		v.waiting = false
 		s.mark(v)
 	}
 	s.paced = s.paced[:0]
 	return s.send(now)
+}
+
+// hear marks those whom the news concerns. Viewers of another layer of the slot are left alone: they would find nothing, or
+// the beginning of a picture that is sent in longer runs when it is whole.
+func (s *shard) hear() {
+	s.mu.Lock()
+	dirty := s.dirty
+	s.dirty = s.heard[:0]
+	s.mu.Unlock()
+	for _, n := range dirty {
+		n.dirty.Store(false) // before the ring is read, so that nothing new is missed
+		for _, d := range n.follow.downs {
+			if n.stream == nil || n.stream == d.stream || n.stream == d.target {
+				s.mark(d.viewer)
+			}
+		}
+	}
+	clear(dirty)
+	s.heard = dirty[:0]
 }
 
 // serve answers what has come from viewers, on the goroutine that read it: to wake the shard's own for each datagram

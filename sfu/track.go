@@ -24,8 +24,14 @@ type stream struct {
 	codec webrtc.RTPCodecParameters
 	kind  codec.Kind
 
-	followers []atomic.Int32 // down tracks that are in this log or want to be, by shard
+	audiences []audience // by shard
 	meter     meter
+}
+
+// audience is the part of a log's viewers that one shard has.
+type audience struct {
+	size  atomic.Int32 // down tracks that are in the log or want to be
+	dirty atomic.Bool  // the log is in the shard's list already
 }
 
 // menu is what a slot has to choose from now: the logs of its layers, from the lowest to the highest, and what they
@@ -57,7 +63,7 @@ type track struct {
 type follow struct {
 	shard     *shard       // fixed
 	followers atomic.Int32 // len(downs)
-	dirty     atomic.Bool  // it is in the shard's list already
+	dirty     atomic.Bool  // all of it is in the shard's list already
 
 	// owned by the shard
 	downs  []*downTrack
@@ -174,8 +180,8 @@ const crowd = 8
 // wake tells the shards that follow s that its ring has something new. urgent says not to wait for more.
 func (t *track) wake(s *stream, urgent bool) {
 	for i, f := range t.follows {
-		if n := s.followers[i].Load(); n > 0 {
-			f.shard.wake(f, urgent || n < crowd)
+		if a := &s.audiences[i]; a.size.Load() > 0 {
+			f.shard.wake(news{f, s, &a.dirty}, urgent || a.size.Load() < crowd)
 		}
 	}
 }
@@ -184,7 +190,7 @@ func (t *track) wake(s *stream, urgent bool) {
 func (t *track) wakeAll() {
 	for _, f := range t.follows {
 		if f.followers.Load() > 0 {
-			f.shard.wake(f, true)
+			f.shard.wake(news{f, nil, &f.dirty}, true)
 		}
 	}
 }
