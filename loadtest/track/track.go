@@ -45,6 +45,7 @@ type Track struct {
 	Figures
 	config Config
 	begun  bool
+	other  bool      // the next packet begins anew
 	since  time.Time // Begin was called
 	next   int64     // the number whose turn it is
 	top    int64     // one after the newest
@@ -94,7 +95,7 @@ func (t *Track) Take(p Packet, now time.Time) {
 		t.begin(p.Seq, now)
 	}
 	n := t.extend(p.Seq)
-	if n-t.top > widest || t.top-n > 1<<14 {
+	if t.other || n-t.top > widest || t.top-n > 1<<14 {
 		t.begin(p.Seq, now)
 		n = t.top
 	}
@@ -127,11 +128,14 @@ func (t *Track) begin(seq uint16, now time.Time) {
 	} else {
 		t.First = now
 	}
-	t.begun = true
+	t.begun, t.other = true, false
 	t.next, t.top = int64(seq)+1<<32, int64(seq)+1<<32
 	t.behind, t.wanted, t.keys = nil, nil, nil
 	t.report = reports{first: t.top}
 }
+
+// Anew says that the next packet is of another stream, whatever its number: the sender's SSRC has changed.
+func (t *Track) Anew() { t.other = t.begun }
 
 // extend gives a number its place near the newest one.
 func (t *Track) extend(seq uint16) int64 { return t.top + int64(int16(seq-uint16(t.top))) }
