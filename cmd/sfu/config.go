@@ -89,7 +89,7 @@ func Load(args []string, env func(string) (string, bool), out io.Writer, extra .
 	helped := false
 	options := append([]kong.Option{
 		kong.Name(program),
-		kong.ExplicitGroups(groups),
+		kong.ExplicitGroups(append(groups[:len(groups):len(groups)], loadTestGroups...)),
 		kong.Help(printHelp),
 		kong.Writers(out, out),
 		kong.Exit(func(int) { helped = true }), // only the help flag exits

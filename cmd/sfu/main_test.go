@@ -142,13 +142,17 @@ func TestServesOnOnePortAndEndsWithZero(t *testing.T) {
 func TestLoadTestSeesNoLoss(t *testing.T) {
 	s := start(t)
 	var out, errs screen
-	args := []string{"loadtest", "--viewers", "5", "--bitrate", "1000000", "--duration", "2s", "--ca", filepath.Join(s.data, "ca.crt"), "https://localhost:" + s.port}
+	page := filepath.Join(t.TempDir(), "report.html")
+	args := []string{"loadtest", "--viewers", "5", "--bitrate", "1M", "--duration", "2s", "--html", page, "--ca", filepath.Join(s.data, "ca.crt"), "https://localhost:" + s.port}
 	nothing := func(string) (string, bool) { return "", false }
 	if code := Main(context.Background(), args, nothing, &out, &errs); code != 0 {
 		t.Errorf("exit status %d: %s%s", code, &out, &errs)
 	}
-	if !strings.Contains(out.String(), "5 asked, 5 got media") || !strings.Contains(out.String(), " 0 lost") {
+	if !strings.Contains(out.String(), "5 asked, 5 joined, 5 saw a live picture") || !strings.Contains(out.String(), "0.000% after") {
 		t.Errorf("reports\n%s", &out)
+	}
+	if text, err := os.ReadFile(page); err != nil || !strings.Contains(string(text), "Passed") {
+		t.Errorf("the page: %v\n%s", err, text)
 	}
 	for _, secret := range regexp.MustCompile(`a=ice-|ufrag|"offer"|"ticket"`).FindAllString(s.errors.String(), -1) {
 		t.Errorf("the log holds %q", secret)
@@ -184,7 +188,12 @@ func TestExitStatus(t *testing.T) {
 		{"--help", 0, ""},
 		{"--no-such-flag", 2, "no-such-flag"},
 		{"--tls sometimes --log-level loud", 2, "2 faults"},
-		{"loadtest ftp://x", 2, "loadtest needs"},
+		{"loadtest", 2, "no server"},
+		{"loadtest ftp://x", 2, "like https://"},
+		{"loadtest --preset nothing http://x", 2, "lecture-200"},
+		{"loadtest --fail-if loss=1 http://x", 2, "no threshold"},
+		{"loadtest --loss 120% http://x", 2, "no share"},
+		{"loadtest --help", 0, ""},
 		{"--addr " + taken.Addr().String() + " --admin-addr off --data " + t.TempDir(), 1, "--addr"},
 		{fmt.Sprintf("--addr 127.0.0.1:0 --admin-addr %s --data %s", taken.Addr(), t.TempDir()), 1, "--admin-addr"},
 	} {

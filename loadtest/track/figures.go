@@ -17,7 +17,7 @@ type Figures struct {
 
 	Frames     uint64 // shown
 	Keyframes  uint64 // shown
-	Missing    uint64 // frames that were sent and never shown
+	Missing    uint64 // frames that were sent and never shown, while the picture was live
 	Damaged    uint64 // frames that came and were not whole
 	Foreign    uint64 // frames of somebody else's stream
 	Freezes    uint64

@@ -7,9 +7,12 @@ import (
 )
 
 const (
-	// liveAge is how old a picture is at most that counts as live: a newcomer who gets the run since the last keyframe
-	// sees old pictures first, and their age says nothing about the way.
-	liveAge = 250 * time.Millisecond
+	// youngAge is the age of a picture that surely is live. One that is older is live when pictures do not get younger
+	// any more: a newcomer who gets the run since the last keyframe sees old ones first, faster than they were made, and
+	// their age says nothing about the way.
+	youngAge = 30 * time.Millisecond
+	// steadyFor is how many pictures in a row show that.
+	steadyFor = 4
 	// liveAnyway is after what time all pictures count.
 	liveAnyway = 3 * time.Second
 	// mostMissing is the largest jump of frame numbers that is taken for missing frames.
@@ -39,6 +42,10 @@ type view struct {
 
 	shown  time.Time // the newest frame
 	first  time.Time
+	age    time.Duration // of the picture before, while not live
+	sent   time.Time     // and when it was
+	steady int           // pictures in a row that were not younger than those before
+	level  time.Time     // the first of them
 	number uint32
 	source uint32
 	gaps   [meanOf]time.Duration
@@ -125,18 +132,36 @@ func (v *view) finish(now time.Time, f *Figures) {
 		}
 		return
 	}
-	if ahead := stamp.Number - v.number; v.source == stamp.Source && f.Frames > 1 && ahead > 1 && ahead < mostMissing {
+	if ahead := stamp.Number - v.number; v.source == stamp.Source && !f.Live.IsZero() && ahead > 1 && ahead < mostMissing {
 		f.Missing += uint64(ahead - 1)
 	}
 	v.number, v.source = stamp.Number, stamp.Source
 	f.Layer[min(int(stamp.Layer), Layers-1)]++
 	age := now.Sub(stamp.Sent)
-	if f.Live.IsZero() && (age <= liveAge || now.Sub(v.first) >= liveAnyway) {
-		f.Live = now
+	if f.Live.IsZero() {
+		f.Live = v.caughtUp(age, stamp.Sent, now)
 	}
 	if !f.Live.IsZero() && v.config.Sink != nil {
 		v.config.Sink.Shown(age)
 	}
+}
+
+// caughtUp says since when a newcomer who sees a picture of that age has seen live ones; zero: not yet.
+func (v *view) caughtUp(age time.Duration, sent, now time.Time) time.Time {
+	falls := v.sent.IsZero() || v.age-age >= sent.Sub(v.sent)/2
+	v.age, v.sent = age, sent
+	if falls {
+		v.steady = 0
+	} else if v.steady++; v.steady == 1 {
+		v.level = now
+	}
+	switch {
+	case age <= youngAge || now.Sub(v.first) >= liveAnyway:
+		return now
+	case v.steady >= steadyFor:
+		return v.level
+	}
+	return time.Time{}
 }
 
 // pause books the gap before a frame that is shown now.

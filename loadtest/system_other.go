@@ -1,0 +1,11 @@
+//go:build !linux
+
+package loadtest
+
+// processUsage knows nothing here.
+func processUsage(int) (usage, bool) { return usage{}, false }
+
+// ownerOf knows nobody here.
+func ownerOf(string, int) int { return 0 }
+
+func nameOf(int) string { return "" }
