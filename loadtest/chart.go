@@ -83,7 +83,7 @@ func (c *chart) scale() (bottom, top float64, ticks []float64) {
 		return bottom, top, ticks
 	}
 	step := niceStep(high / 4)
-	top = math.Ceil(high*1.02/step) * step
+	top = max(math.Ceil(high*1.02/step), 1) * step
 	for t := 0.0; t <= top*1.001; t += step {
 		ticks = append(ticks, t)
 	}
