@@ -18,13 +18,16 @@ const gateTick = 100 * time.Millisecond
 // caster is the sending peer of a cast.
 type caster struct {
 	connection
-	slots   map[string]Slot // by mid; fixed
-	reports *reports        // fixed
+	slots      map[string]Slot  // by mid; fixed
+	reports    *reports         // fixed
+	undeclared map[uint8]string // mids of streams whose SSRC the offer does not tell, by payload type; fixed
 
 	// guarded by restartMu, which is held for the time of a restart
 	restartMu sync.Mutex
 	restarts  transport.Restarts
 	offer     *transport.Offer // the newest
+	sdp       string           // of which it was read; only with undeclared
+	streams   undeclared
 
 	// guarded by layersMu
 	layersMu sync.Mutex
@@ -34,7 +37,10 @@ type caster struct {
 // newCaster answers offer. Nothing is forwarded before the engine has put the caster into its cast, because the
 // peer cannot connect without the answer.
 func newCaster(ctx context.Context, e *Engine, id string, on *cast, offer string, parsed *transport.Offer, ms []media) (*caster, string, error) {
-	c := &caster{slots: map[string]Slot{}, offer: parsed}
+	c := &caster{slots: map[string]Slot{}, offer: parsed, undeclared: parsed.Undeclared()}
+	if len(c.undeclared) > 0 {
+		c.sdp, c.streams = offer, newUndeclared(c.undeclared)
+	}
 	for _, m := range ms {
 		c.slots[m.mid] = m.slot
 	}
@@ -47,7 +53,7 @@ func newCaster(ctx context.Context, e *Engine, id string, on *cast, offer string
 		return nil, "", err
 	}
 	c.pc.OnTrack(c.onTrack)
-	answer, err := c.connection.answer(ctx, offer, parsed)
+	answer, err := c.connection.answer(ctx, offer, parsed, c.streams.ssrcs)
 	if err != nil {
 		c.close()
 		return nil, "", err

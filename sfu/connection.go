@@ -138,18 +138,11 @@ func sdpValue(sdp, attribute string) string {
 }
 
 // answer takes the peer's offer, of which o was read, and returns the answer, with all candidates in it. Another offer of
-// the same connection restarts ICE.
-func (c *connection) answer(ctx context.Context, offer string, o *transport.Offer) (string, error) {
-	remote := webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: o.Unified(offer)}
-	if _, err := remote.Unmarshal(); err != nil {
-		return "", transport.BadSDP("%v", err)
-	}
-	if err := c.pc.SetRemoteDescription(remote); err != nil {
-		return "", transport.BadOffer("%v", err)
-	}
-	answer, err := c.pc.CreateAnswer(nil)
+// the same connection restarts ICE. ssrcs is as for Unified.
+func (c *connection) answer(ctx context.Context, offer string, o *transport.Offer, ssrcs map[string]uint32) (string, error) {
+	answer, err := c.describe(offer, o, ssrcs)
 	if err != nil {
-		return "", transport.BadOffer("%v", err)
+		return "", err
 	}
 	if err := c.expect(answer.SDP); err != nil {
 		return "", err
@@ -164,4 +157,19 @@ func (c *connection) answer(ctx context.Context, offer string, o *transport.Offe
 		return "", ctx.Err()
 	}
 	return o.Answered(c.pc.LocalDescription().SDP)
+}
+
+// describe gives pion the offer and returns what it would answer.
+func (c *connection) describe(offer string, o *transport.Offer, ssrcs map[string]uint32) (answer webrtc.SessionDescription, err error) {
+	remote := webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: o.Unified(offer, ssrcs)}
+	if _, err := remote.Unmarshal(); err != nil {
+		return answer, transport.BadSDP("%v", err)
+	}
+	if err := c.pc.SetRemoteDescription(remote); err != nil {
+		return answer, transport.BadOffer("%v", err)
+	}
+	if answer, err = c.pc.CreateAnswer(nil); err != nil {
+		return answer, transport.BadOffer("%v", err)
+	}
+	return answer, nil
 }

@@ -8,7 +8,7 @@
 // The path of a packet, in the order of the files:
 //
 //  1. caster.go: a caster's PeerConnection (pion) receives, repairs (NACK) and decrypts. Each incoming stream becomes
-//     a layer.
+//     a layer, whether or not the offer told its SSRC (undeclared.go).
 //  2. layer.go: the read loop of one layer, a goroutine that lives as long as the stream. It parses the packet once,
 //     puts it into the ring, evens out the sizes of a frame's packets and wakes the shards that follow, at the end of a
 //     frame.

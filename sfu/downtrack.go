@@ -393,14 +393,3 @@ func (d *downTrack) blank(now int64) {
 		d.write(transport.RTPHeader{Form: transport.First, Padding: 1, Seq: uint16(n.Seq), Timestamp: n.TS}, transport.Payload{})
 	}
 }
-
-// timestamp is what the stream's timestamp is for what is captured now, by the caster's own reports where they have
-// come; ok is false before the first packet.
-func (d *downTrack) timestamp(now int64) (ts uint32, ok bool) {
-	if d.lastFrom == nil {
-		return 0, false
-	}
-	t := d.lastFrom.layer.timing.Load() // set before the layer's first packet
-	elapsed := (now - t.Captured(d.lastIn)) / 1000 * int64(d.clock) / 1_000_000
-	return d.lastTS + uint32(elapsed), true
-}

@@ -38,8 +38,8 @@ func TestIngestSaysWhatIsSent(t *testing.T) {
 		}
 		return Ingest{}
 	}
-	p.send(p.seq-1, p.ts-1800, true)
 	began := time.Now()
+	p.send(p.seq-1, p.ts-1800, true)
 	p.play(120, 0)
 	in := now()
 	if in.Slot != "screen" || in.Codec != "video/VP8" || in.RID != "" || in.Reordered || in.Jumps+in.Lost > 0 || in.Bitrate <= 0 {

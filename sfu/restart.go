@@ -95,10 +95,13 @@ func (c *caster) restart(ctx context.Context, o *transport.Offer, sdp string) (s
 	if !c.restarts.Allow(c.engine.now()) {
 		return "", transport.ErrRestarts
 	}
-	answer, err := c.connection.answer(ctx, sdp, o)
+	answer, err := c.connection.answer(ctx, sdp, o, c.streams.ssrcs)
 	if err != nil {
 		return "", err
 	}
 	c.offer = o
+	if len(c.undeclared) > 0 {
+		c.sdp = sdp
+	}
 	return answer, nil
 }

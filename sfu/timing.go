@@ -49,12 +49,15 @@ type said struct {
 
 // buffer is pion's factory of what incoming packets are kept in until they are read. RTCP is taken at once: nobody
 // reads it, so no goroutine is needed for it.
-func (r *reports) buffer(kind packetio.BufferPacketType, _ uint32) io.ReadWriteCloser {
+func (r *reports) buffer(kind packetio.BufferPacketType, ssrc uint32) io.ReadWriteCloser {
 	if kind == packetio.RTCPBufferPacket {
 		return reportSink{r}
 	}
 	b := packetio.NewBuffer()
 	b.SetLimitSize(rtpBuffer)
+	if len(r.caster.undeclared) > 0 {
+		return &listener{Buffer: b, caster: r.caster, ssrc: ssrc}
+	}
 	return b
 }
 
@@ -186,4 +189,15 @@ func (l *layer) guess(ts uint32, now int64) {
 func (r *reports) settingsFor(s webrtc.SettingEngine) webrtc.SettingEngine {
 	s.BufferFactory = r.buffer
 	return s
+}
+
+// timestamp is what the stream's timestamp is for what is captured now, by the caster's own reports where they have
+// come; ok is false before the first packet.
+func (d *downTrack) timestamp(now int64) (ts uint32, ok bool) {
+	if d.lastFrom == nil {
+		return 0, false
+	}
+	t := d.lastFrom.layer.timing.Load() // set before the layer's first packet
+	elapsed := (now - t.Captured(d.lastIn)) / 1000 * int64(d.clock) / 1_000_000
+	return d.lastTS + uint32(elapsed), true
 }

@@ -20,6 +20,10 @@ func FuzzOffer(f *testing.F) {
 		if err != nil {
 			return
 		}
+		unified, err := ParseOffer(o.Unified(offer, map[string]uint32{}))
+		if err != nil || len(unified.Media) != len(o.Media) || len(unified.Undeclared()) > 0 {
+			t.Errorf("the unified offer: %v\n%s", err, o.Unified(offer, nil))
+		}
 		names := map[string]string{}
 		for _, m := range o.Media {
 			if m.Receives {

@@ -1,7 +1,9 @@
 package transport
 
 import (
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -11,34 +13,36 @@ import (
 //     own; those of the first in the BUNDLE group count for all (RFC 9143 §7.2.1), so the others are left out.
 //   - A BUNDLE group, even of one m-line, as the only group.
 //   - A direction in each m-line: it may stand at session level, or not at all (RFC 8866 §6.7: sendrecv).
-func (o *Offer) Unified(sdp string) string {
+//   - An SSRC in each m-line of Undeclared, that of ssrcs by mid. Resends are left out of it, since theirs is not known,
+//     and so are extensions that tell streams apart, by which a library would look for them itself.
+func (o *Offer) Unified(sdp string, ssrcs map[string]uint32) string {
 	var b strings.Builder
 	b.Grow(len(sdp) + 256)
-	t, at, directed := o.transport(), -1, false
+	t, m, directed := o.transport(), (*Media)(nil), false
 	end := func() { // of the session part or of an m-line
 		switch {
-		case at < 0:
+		case m == nil:
 			b.WriteString("a=group:BUNDLE " + strings.Join(o.group(), " ") + "\r\n")
-		case !directed:
-			direction := o.Media[at].direction
-			if direction == "" {
-				direction = "sendrecv"
-			}
-			b.WriteString("a=" + direction + "\r\n")
+			return
+		case directed:
+		case m.direction == "":
+			b.WriteString("a=sendrecv\r\n")
+		default:
+			b.WriteString("a=" + m.direction + "\r\n")
+		}
+		if m.undeclared() {
+			fmt.Fprintf(&b, "a=ssrc:%d cname:%s\r\n", ssrcs[m.Mid], cname)
 		}
 	}
 	for line := range strings.SplitSeq(sdp, "\n") {
 		line = strings.TrimSuffix(line, "\r")
 		if strings.HasPrefix(line, "m=") {
 			end()
-			at++
-			directed = false
+			m, directed = o.after(m), false
+			line = m.plain(line)
 		}
-		name, _, _ := strings.Cut(strings.TrimPrefix(line, "a="), ":")
-		switch {
-		case line == "", at < 0 && name == "group":
-			continue
-		case at >= 0 && &o.Media[at] != t && !o.Media[at].sharesTransport(t) && ofTransport(name):
+		name, value, _ := strings.Cut(strings.TrimPrefix(line, "a="), ":")
+		if line == "" || m == nil && name == "group" || m != nil && m.leavesOut(name, value, t) {
 			continue
 		}
 		directed = directed || slices.Contains([]string{"sendrecv", "sendonly", "recvonly", "inactive"}, name)
@@ -46,6 +50,66 @@ func (o *Offer) Unified(sdp string) string {
 	}
 	end()
 	return b.String()
+}
+
+// undeclared says whether m sends one stream and does not say which.
+func (m *Media) undeclared() bool { return m.Sends && !m.declared && m.rids == 0 }
+
+// Undeclared gives the mids of m-lines that send a stream without naming its SSRC (RFC 9143 §9.2 tells it by the payload
+// type then), by the payload types that only they have.
+func (o *Offer) Undeclared() map[uint8]string {
+	mids := map[uint8]string{}
+	shared := map[uint8]bool{}
+	for i := range o.Media {
+		m := &o.Media[i]
+		for _, t := range m.types {
+			n, err := strconv.ParseUint(t, 10, 7)
+			payload := uint8(n)
+			if _, taken := mids[payload]; err != nil || m.Inactive || m.resends(t) {
+				continue
+			} else if taken || shared[payload] || !m.undeclared() {
+				shared[payload] = true
+				delete(mids, payload)
+				continue
+			}
+			mids[payload] = strings.Clone(m.Mid)
+		}
+	}
+	return mids
+}
+
+// resends says whether t is a payload type for resends.
+func (m *Media) resends(t string) bool { return strings.EqualFold(m.codecs[t], "rtx/90000") }
+
+// plain is the m-line without payload types for resends, where Unified leaves them out.
+func (m *Media) plain(line string) string {
+	if !m.undeclared() {
+		return line
+	}
+	f := strings.Fields(line)
+	media := slices.DeleteFunc(slices.Clone(f[3:]), m.resends)
+	if len(media) == 0 {
+		return line
+	}
+	return strings.Join(append(f[:3], media...), " ")
+}
+
+// leavesOut says whether Unified leaves an attribute of m out, where t has the transport.
+func (m *Media) leavesOut(name, value string, t *Media) bool {
+	if m != t && !m.sharesTransport(t) && ofTransport(name) {
+		return true
+	}
+	if !m.undeclared() {
+		return false
+	}
+	payload, _, _ := strings.Cut(value, " ")
+	switch name {
+	case "rtpmap", "fmtp", "rtcp-fb":
+		return m.resends(payload)
+	case "extmap":
+		return strings.HasSuffix(value, "rtp-stream-id")
+	}
+	return false
 }
 
 // ofTransport says whether an attribute belongs to the transport of an m-line.

@@ -32,8 +32,8 @@ func TestUnified(t *testing.T) {
 		}
 		// The group comes last of the session part.
 		head, lines, _ := strings.Cut(strings.Replace(want, group, "", 1), "m=")
-		if want = head + "a=group:BUNDLE " + members + "\r\nm=" + lines; o.Unified(c.offer) != want {
-			t.Errorf("%s: got\n%s\nwant\n%s", name, o.Unified(c.offer), want)
+		if want = head + "a=group:BUNDLE " + members + "\r\nm=" + lines; o.Unified(c.offer, nil) != want {
+			t.Errorf("%s: got\n%s\nwant\n%s", name, o.Unified(c.offer, nil), want)
 		}
 	}
 }
@@ -46,7 +46,7 @@ func TestUnifiedSaysTheDirection(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i, m := range strings.Split(o.Unified(offer), "m=")[1:] {
+		for i, m := range strings.Split(o.Unified(offer, nil), "m=")[1:] {
 			if strings.Count(m, want+"\r\n") != 1 {
 				t.Errorf("%q, m-line %d: no %s in\n%s", session, i, want, m)
 			}

@@ -59,6 +59,7 @@ type Media struct {
 	reduced  bool                // rtcp-rsize
 	mixed    bool
 	rids     int
+	declared bool // it names its SSRCs
 }
 
 // ParseOffer reads an offer of a viewer or a caster within bounds, before any library sees it. It refuses data
@@ -181,6 +182,8 @@ func (m *Media) attribute(name, value string) error {
 		m.mixed = true
 	case "rtcp-mux", "rtcp-mux-only": // RFC 8858 §3
 		m.muxed = true
+	case "ssrc":
+		m.declared = true
 	case "rtcp-rsize":
 		m.reduced = true
 	case "bundle-only":
