@@ -51,6 +51,7 @@ func (h *Hub) create(t *turn, m *createRequest) *Error {
 	}
 	p.seen = r.version
 	t.answer(h.created(t, p, now))
+	r.tellEncoder()
 	return nil
 }
 

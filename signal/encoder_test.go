@@ -120,7 +120,15 @@ func TestTokenOpensTheRoomAgain(t *testing.T) {
 		if r := inner(m, "room"); r["state"] != "live" || r["code"] != roomCode(created) {
 			t.Fatalf("room %v", r)
 		}
-		again.until("encoder", func(m message) bool { return m["present"] == true })
+		if now := time.Now(); again.until("encoder")["present"] != true || time.Since(now) != 0 {
+			t.Fatalf("the page is told of its encoder after %v", time.Since(now))
+		}
+		again.drop()
+		again = st.enter(message{"resume": again.resume})
+		again.want("room")
+		if m := again.want("encoder"); m["present"] != true {
+			t.Fatalf("a page that comes back is told %v", m)
+		}
 		again.granted("ok", message{"type": "end"})
 		if got := st.do("DELETE", at, "", ""); got.status != 404 {
 			t.Fatalf("DELETE: %d", got.status)

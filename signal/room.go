@@ -240,6 +240,7 @@ func (r *Room) flush() {
 		if p.session.guest != nil {
 			p.session.guest.wake() // it has events instead of messages
 			p.seen = r.version
+			r.flushed = time.Now()
 			continue
 		}
 		frame := &forOthers

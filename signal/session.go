@@ -185,6 +185,9 @@ func (h *Hub) resumeSession(k *socket, re uint64, s *Session, m *helloRequest, i
 			h.touch(s.seat.room) // it is back
 			s.seat.seen = s.seat.room.version
 			s.push(roomMessage{head{"room", 0}, s.seat.view()})
+			if s.role == roleCaster {
+				s.seat.room.tellEncoder()
+			}
 		}
 	})
 	return ok
