@@ -50,6 +50,10 @@ func TestDisplayCast(t *testing.T) {
 		return list[0].(map[string]any)["state"] == "live"
 	})
 	sameMembers(t, inner(live, "room"), "Hall 1 display live")
+	st.hub.PeerChanged(tv.peer, "unsupported") // it learns why it sees nothing, and its connection stands
+	if got := tv.until("media"); got["state"] != "unsupported" {
+		t.Fatalf("media %v", got)
+	}
 
 	caster.granted("ok", message{"type": "status", "frozen": true})
 	tv.room("frozen")

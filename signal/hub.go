@@ -218,12 +218,12 @@ func (h *Hub) CastChanged(cast string, live bool, slots map[string]string) {
 	})
 }
 
-// PeerChanged tells what the media plane sees of the connection of peer: connected, disconnected, failed or
-// closed; anything else is ignored. Of a connection that the same peer has replaced by a new offer nothing must
+// PeerChanged tells what the media plane sees of the connection of peer: connected, disconnected, failed,
+// closed, or unsupported for one that is up and cannot decode what is cast; anything else is ignored. Of a connection that the same peer has replaced by a new offer nothing must
 // be told any more, for its end would be taken for that of the new one.
 func (h *Hub) PeerChanged(peer, state string) {
 	switch state {
-	case "connected", "disconnected", "failed", "closed":
+	case "connected", "disconnected", "failed", "closed", "unsupported":
 	default:
 		return
 	}
@@ -233,6 +233,9 @@ func (h *Hub) PeerChanged(peer, state string) {
 			return
 		}
 		s.push(mediaMessage{head{"media", 0}, state})
+		if state == "unsupported" {
+			return // the connection stands
+		}
 		if s.seat.media != state {
 			s.seat.media = state
 			s.seat.room.sourceMedia(s.seat, state)
