@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the tests need on a Debian 12 machine, apart from Go itself: browsers, a screen and a sound server
-# for them, a certificate tool, a foreign viewer, a foreign TURN client, network tools, Chinese fonts for the
+# for them, a certificate tool, foreign encoders and players, a foreign TURN client, network tools, Chinese fonts for the
 # screenshots, node for the page tests. What is there already is left alone; when all of it is, nothing is asked of
 # the network.
 set -eu
@@ -12,6 +12,13 @@ wanted() {
 		firefox-esr firefox-esr
 		pulseaudio pulseaudio
 		package:python3-aiortc python3-aiortc
+		package:python3-gst-1.0 python3-gst-1.0
+		package:gir1.2-gst-plugins-bad-1.0 gir1.2-gst-plugins-bad-1.0
+		package:gstreamer1.0-plugins-base gstreamer1.0-plugins-base
+		package:gstreamer1.0-plugins-good gstreamer1.0-plugins-good
+		package:gstreamer1.0-plugins-bad gstreamer1.0-plugins-bad
+		package:gstreamer1.0-plugins-ugly gstreamer1.0-plugins-ugly
+		package:gstreamer1.0-nice gstreamer1.0-nice
 		Xvfb xvfb
 		certutil libnss3-tools
 		turnutils_uclient coturn

@@ -16,13 +16,16 @@
 // Chromium is driven by chromedp, Firefox by WebDriver BiDi (bidi_test.go); both are windows to a test. aiortc, with
 // a transport that neither browser has, is a script that takes an answer and says what it decoded.
 //
+// Encoders and players of other stacks, aiortc and GStreamer's webrtcbin, are scripts too (foreign_test.go): they speak
+// WHIP and WHEP by themselves, draw the same pattern and read it back, and tell in lines of JSON what became of it.
+//
 // What the tests share. One binary, one X server (Xvfb), one headed and one headless Chromium, one Firefox, one data
 // directory. The browsers trust the local CA of that data directory in the way a person would make them: it is
 // imported into the certificate store of their home directory (Firefox: of its profile). Each test starts a server of
 // its own, and windows of its own in fresh profiles, and stops both.
 //
 // What the machine needs: chromium, firefox-esr, Xvfb, certutil, pulseaudio (Firefox plays nothing where there is no
-// sound server) and python3-aiortc; .ci/setup.sh installs them. Without them the tests are skipped and say so; with
-// CI=true in the environment they fail. Firefox also needs an interface besides loopback: it does not try a loopback
-// address of a lite peer while its own default address is another.
+// sound server), python3-aiortc, and GStreamer with its bindings for python; .ci/setup.sh installs them. Without them
+// the tests are skipped and say so; with CI=true in the environment they fail. Firefox and GStreamer also need an
+// interface besides loopback: neither tries a loopback address of a lite peer while it has another of its own.
 package e2e

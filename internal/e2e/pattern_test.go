@@ -14,7 +14,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-//go:embed testdata
+//go:embed testdata/*.js testdata/*.html testdata/*.py
 var testdata embed.FS
 
 // servePatterns serves the pattern page on loopback, which browsers treat as secure.
