@@ -111,3 +111,22 @@ func TestOutline(t *testing.T) {
 		}
 	}
 }
+
+// TestAnswerNamesEachAddressOnce looks at a caster's answer: RTCP needs no candidates of its own.
+func TestAnswerNamesEachAddressOnce(t *testing.T) {
+	e, _ := newEngine(t)
+	answer := publish(t, e, "c", "caster").pc.RemoteDescription().SDP
+	seen := map[string]bool{}
+	for line := range strings.Lines(answer) {
+		if value, is := strings.CutPrefix(line, "a=candidate:"); is {
+			f := strings.Fields(value)
+			if f[1] != "1" || seen[f[4]+" "+f[5]] {
+				t.Errorf("a candidate too many: %s", line)
+			}
+			seen[f[4]+" "+f[5]] = true
+		}
+	}
+	if len(seen) == 0 || !strings.Contains(answer, "a=rtcp-mux\r\n") || !strings.Contains(answer, "a=end-of-candidates\r\n") {
+		t.Errorf("the answer lacks candidates, their end, or rtcp-mux:\n%s", answer)
+	}
+}

@@ -132,7 +132,8 @@ func (m *Media) sharesTransport(t *Media) bool {
 
 // Answered is the answer that a library made for what Unified gave it, as the answer to o: with no group (RFC 5888 §9.1)
 // and no reduced-size reports (RFC 5506 §5.1) where o offered none, and no space behind a feedback without parameter, for
-// which others take it for another feedback. The error is ErrCodec where it refuses an m-line that is not inactive, which
+// which others take it for another feedback, and no candidates for the second component, which RTCP does not have on the
+// port of RTP (RFC 5761 §5.1.1). The error is ErrCodec where it refuses an m-line that is not inactive, which
 // is how a library says that there is no codec in common.
 func (o *Offer) Answered(answer string) (string, error) {
 	var b strings.Builder
@@ -140,13 +141,15 @@ func (o *Offer) Answered(answer string) (string, error) {
 	var m *Media // in which the line stands; nil: before the first
 	for line := range strings.SplitSeq(answer, "\n") {
 		line = strings.TrimRight(line, " \r")
-		if f := strings.Fields(line); strings.HasPrefix(line, "m=") {
+		f := strings.Fields(line)
+		if strings.HasPrefix(line, "m=") {
 			if m = o.after(m); m == nil || len(f) > 1 && f[1] == "0" && !m.Inactive {
 				return "", ErrCodec
 			}
 		}
 		switch {
-		case line == "", !o.bundled && strings.HasPrefix(line, "a=group:"), line == "a=rtcp-rsize" && m != nil && !m.reduced:
+		case line == "", !o.bundled && strings.HasPrefix(line, "a=group:"), line == "a=rtcp-rsize" && m != nil && !m.reduced,
+			strings.HasPrefix(line, "a=candidate:") && len(f) > 1 && f[1] == "2":
 		default:
 			b.WriteString(line + "\r\n")
 		}
