@@ -37,6 +37,7 @@ const (
 	quiet      = int64(2 * time.Second)        // without trouble before the estimate grows
 	steady     = int64(2 * time.Minute)        // without trouble before old trouble is forgotten
 	persistent = int64(500 * time.Millisecond) // how long a receiver must say that it gets too much
+	climbing   = int64(5 * time.Second)        // how long a receiver's estimate has to rise to tell nothing of too much
 	forgetTrip = int64(time.Minute)            // how long the shortest round trip counts
 
 	lowest  = 50_000      // bit/s
@@ -84,6 +85,8 @@ type Reports struct {
 	slow     int // reports in a row with a long round trip
 	remb     int
 	rembLow  int64 // since when REMB is below what is sent; 0: it is not
+	rembFell int64 // when REMB last fell; 0: never
+	rembRose int64 // when it last rose
 	lastLoss uint8
 }
 
@@ -185,10 +188,19 @@ func (r *Reports) RoundTrip(d time.Duration, now int64) {
 }
 
 // Bitrate believes a receiver that goes on saying that it gets too much. What it says beyond what is sent tells
-// nothing: its estimate cannot see more than comes.
+// nothing: its estimate cannot see more than comes. Nor does one that has only risen of late: receivers begin with what
+// came at first and go up by some percent a second, far behind a sender who has more to send than before. One that gets
+// too much goes down again and again.
 func (r *Reports) Bitrate(bitsPerSecond uint64, now int64) {
-	r.remb = int(min(bitsPerSecond, highest))
-	if r.remb >= r.sent*9/10 {
+	before := r.remb
+	switch r.remb = int(min(bitsPerSecond, highest)); {
+	case r.remb < before:
+		r.rembFell = now
+	case r.remb > before:
+		r.rembRose = now
+	}
+	climbs := (r.rembFell == 0 || now-r.rembFell > climbing) && now-r.rembRose < persistent
+	if r.remb >= r.sent*9/10 || climbs {
 		r.rembLow = 0
 		return
 	}

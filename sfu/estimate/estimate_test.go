@@ -217,3 +217,38 @@ func TestPaceGrowsBack(t *testing.T) {
 		t.Errorf("pace %d, half a minute later %d", low, r.Pace())
 	}
 }
+
+// TestARisingReceiverIsNoTrouble: a browser began with what a small layer brought and goes up by 8 % a second from
+// there, while a larger layer is sent. It is believed once it goes down.
+func TestARisingReceiverIsNoTrouble(t *testing.T) {
+	var r Reports
+	var bytes, now int64
+	remb := 58_000.0
+	quarter := func(sent int, change float64) {
+		now += second / 4
+		bytes += int64(sent / 8 / 4)
+		r.Sent(uint64(bytes), now)
+		remb *= change
+		r.Bitrate(uint64(remb), now)
+		r.Loss(0, now)
+	}
+	for range 20 {
+		quarter(40_000, 1.02)
+	}
+	for range 4 { // it goes no further than half as much again as comes
+		quarter(40_000, 1)
+	}
+	for range 40 {
+		quarter(700_000, 1.02)
+		if r.Rate() != 0 {
+			t.Fatalf("%d bit/s when the receiver says %.0f and rising", r.Rate(), remb)
+		}
+	}
+	quarter(700_000, 0.8)
+	for range 8 {
+		quarter(700_000, 1.02)
+	}
+	if r.Rate() == 0 || r.Rate() > 200_000 {
+		t.Errorf("%d bit/s when the receiver has gone down to %.0f", r.Rate(), remb)
+	}
+}
