@@ -19,13 +19,16 @@
 // Encoders and players of other stacks, aiortc and GStreamer's webrtcbin, are scripts too (foreign_test.go): they speak
 // WHIP and WHEP by themselves, draw the same pattern and read it back, and tell in lines of JSON what became of it.
 //
+// The WHIP and WHEP clients of npm (testdata/npm, by its lock file) run in a page of another origin in Chromium, which
+// asks for everything that CORS wants to be asked for (pages_test.go).
+//
 // What the tests share. One binary, one X server (Xvfb), one headed and one headless Chromium, one Firefox, one data
 // directory. The browsers trust the local CA of that data directory in the way a person would make them: it is
 // imported into the certificate store of their home directory (Firefox: of its profile). Each test starts a server of
 // its own, and windows of its own in fresh profiles, and stops both.
 //
 // What the machine needs: chromium, firefox-esr, Xvfb, certutil, pulseaudio (Firefox plays nothing where there is no
-// sound server), python3-aiortc, and GStreamer with its bindings for python; .ci/setup.sh installs them. Without them
-// the tests are skipped and say so; with CI=true in the environment they fail. Firefox and GStreamer also need an
+// sound server), python3-aiortc, GStreamer with its bindings for python, and npm; .ci/setup.sh installs them. Without
+// them the tests are skipped and say so; with CI=true in the environment they fail. Firefox and GStreamer also need an
 // interface besides loopback: neither tries a loopback address of a lite peer while it has another of its own.
 package e2e

@@ -68,9 +68,9 @@ func (st *stage) startServer(t *testing.T, port int, args ...string) (*server, e
 }
 
 // serveLoopback runs a server that is bound to 127.0.0.1 and has no TLS.
-func (st *stage) serveLoopback(t *testing.T) *server {
+func (st *stage) serveLoopback(t *testing.T, args ...string) *server {
 	t.Helper()
-	s, err := st.launch(t, &server{port: freePort(t), loopback: true}, "--tls", "off")
+	s, err := st.launch(t, &server{port: freePort(t), loopback: true}, append([]string{"--tls", "off"}, args...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
