@@ -47,6 +47,11 @@ func settings(mux ice.UDPMux, logs logging.LoggerFactory) (webrtc.SettingEngine,
 	return s, err
 }
 
+// askMost is how often a caster is asked for one lost packet, every 100 ms. The library asks for as long as the packet is
+// among the newest 512, which of a slow stream is half a minute, also when the answers cannot be taken; a browser that
+// answers all of it has nothing left for the picture.
+const askMost = 10
+
 // newCasterAPI makes the connection of one caster, which receives: it asks for lost packets (NACK), reports per-packet
 // arrival so that the sender's estimate works (transport-wide congestion control) and sends receiver reports.
 // Retransmissions come in on their own stream (RFC 4588); pion puts them back into the main one. The caster's own
@@ -68,7 +73,7 @@ func newCasterAPI(s webrtc.SettingEngine, in *reports) (*webrtc.API, error) {
 		}
 	}
 	r := &interceptor.Registry{}
-	generator, err := nack.NewGeneratorInterceptor()
+	generator, err := nack.NewGeneratorInterceptor(nack.GeneratorMaxNacksPerPacket(askMost))
 	if err != nil {
 		return nil, err
 	}
