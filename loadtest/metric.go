@@ -21,8 +21,9 @@ var Metrics = []Metric{
 		return percent(uint64(r.Viewers.Asked-r.Viewers.Seen), uint64(r.Viewers.Asked))
 	}},
 	{"reconnects", "", "connections that were lost and made anew", func(r *Report) float64 { return float64(r.Viewers.Reconnects) }},
-	{"loss", "%", "packets lost after repair", func(r *Report) float64 { return r.Media.Loss }},
-	{"loss_raw", "%", "packets lost before repair", func(r *Report) float64 { return r.Media.LossRaw }},
+	{"loss", "%", "packets of pictures lost after repair", func(r *Report) float64 { return r.Media.Loss }},
+	{"loss_raw", "%", "packets of pictures lost before repair", func(r *Report) float64 { return r.Media.LossRaw }},
+	{"loss_sound", "%", "packets of sound lost", func(r *Report) float64 { return r.Media.SoundLoss }},
 	{"missing", "%", "frames that could not be shown", func(r *Report) float64 { return r.Media.Missing }},
 	{"freezes", "", "freezes per viewer and minute", func(r *Report) float64 { return r.Media.FreezesPerMinute }},
 	{"frozen", "%", "of the time that viewers saw a picture that stood still", func(r *Report) float64 { return r.Media.Frozen }},

@@ -18,8 +18,9 @@ type path struct {
 	at    time.Time
 }
 
-// depthOf is how much a narrow path holds.
-const depthOf = 300 * time.Millisecond
+// depthOf is how much a narrow path holds, as time at its rate. It passes on at once what it holds: what is told here is
+// what is lost on narrow paths, not how long it takes.
+const depthOf = time.Second
 
 // newPath makes the path of viewer i.
 func (o *Options) newPath(i int) *path {

@@ -22,6 +22,7 @@ type Report struct {
 	Asked       []Pair             `json:"asked"` // what was asked for, in words
 	Viewers     Viewers            `json:"viewers"`
 	Media       Media              `json:"media"`
+	Narrow      *Narrow            `json:"narrow,omitempty"` // those with a narrow path, who count nowhere else
 	Delay       Spread             `json:"delay"`
 	Joins       map[string]Spread  `json:"joins"` // by stage
 	Tester      Tester             `json:"tester"`
@@ -77,7 +78,18 @@ type Media struct {
 	CasterAsked      uint64    `json:"casterAsked"`
 	CasterSent       uint64    `json:"casterSent"` // packets
 	Layers           []float64 `json:"layers"`     // share of frames by layer, the smallest first
+	SoundLoss        float64   `json:"soundLoss"`  // of packets of sound, which nobody asks for again
+	Restarts         uint64    `json:"restarts"`   // of casters
 	SelfLost         uint64    `json:"selfLost"`   // packets that the scenario took on the viewers' side
+}
+
+// Narrow is what viewers with a narrow path saw.
+type Narrow struct {
+	Viewers int     `json:"viewers"`
+	Seen    int     `json:"seen"` // who had a picture
+	Loss    float64 `json:"loss"` // %, after repair
+	FPS     float64 `json:"fps"`  // frames shown per viewer and second
+	Asked   uint64  `json:"asked"`
 }
 
 // Spread is how a time is spread.
@@ -113,8 +125,14 @@ func (r *Report) OK() bool {
 	return !slices.ContainsFunc(r.Verdicts, func(v Verdict) bool { return v.Failed })
 }
 
-// defaultThresholds hold where nobody gives some.
-var defaultThresholds = []string{"failed>0", "dark>0", "loss>0.5%", "foreign>0"}
+// defaultThresholds are those where nobody gives some.
+func (o *Options) defaultThresholds() []string {
+	list := []string{"failed>0", "dark>0", "loss>0.5%", "foreign>0"}
+	if o.Loss == 0 {
+		list = append(list, "loss_sound>0.5%")
+	}
+	return list
+}
 
 // stageNames are those of the keys of Report.Joins.
 var stageNames = map[stage]string{
@@ -142,6 +160,7 @@ func (c *crowd) report(p *plan, w *watch) *Report {
 	for _, s := range c.casters {
 		r.Media.CasterAsked += s.asked.Load()
 		r.Media.CasterSent += s.sent.Load()
+		r.Media.Restarts += s.began.Load()
 	}
 	w.costs(r)
 	for _, m := range Metrics {
@@ -149,7 +168,7 @@ func (c *crowd) report(p *plan, w *watch) *Report {
 	}
 	thresholds := o.FailIf
 	if len(thresholds) == 0 {
-		thresholds = defaultThresholds
+		thresholds = o.defaultThresholds()
 	}
 	for _, text := range thresholds {
 		if t, err := ParseThreshold(text); err == nil { // they were checked
@@ -171,6 +190,11 @@ func (c *crowd) countViewers(r *Report) {
 		}
 		s := v.look() // all are gone by now, so this is everything
 		list = append(list, s)
+		r.Tester.Drops += s.Overflow
+		r.Media.SelfLost += s.Lost
+		if s.narrow {
+			continue
+		}
 		r.Viewers.Asked++
 		if v.joined {
 			r.Viewers.Joined++
@@ -184,12 +208,10 @@ func (c *crowd) countViewers(r *Report) {
 		r.Viewers.Reconnects += v.reconnects
 		r.Viewers.Returns += max(v.returns-1, 0)
 		r.Viewers.Refusals += v.refusals
-		r.Media.SelfLost += s.Lost
-		r.Tester.Drops += s.Overflow
 		record(jitter, v.jitter)
 		watched += v.watched.Seconds()
 	}
-	video, audio := sum(list)
+	video, audio := sum(list, false)
 	m := &r.Media
 	m.Frames, m.Missing = video.Frames, percent(video.Missing, video.Frames+video.Missing)
 	m.Damaged, m.Freezes, m.ViewersAsked = video.Damaged, video.Freezes, video.Asked
@@ -200,9 +222,32 @@ func (c *crowd) countViewers(r *Report) {
 	for i := range c.options.Layers {
 		m.Layers = append(m.Layers, percent(video.Layer[i], video.Frames))
 	}
-	video.Add(&audio)
-	m.Packets, m.Resent, m.Nacks = video.Packets, video.Resent, video.Nacks
+	m.Packets, m.Resent, m.Nacks = video.Packets+audio.Packets, video.Resent, video.Nacks
 	m.LossRaw, m.Loss = lossOf(&video)
+	_, m.SoundLoss = lossOf(&audio)
+	r.Narrow = narrowOf(list, c.viewers)
+}
+
+// narrowOf is what those with a narrow path saw; nil without such.
+func narrowOf(list []state, viewers []*viewer) *Narrow {
+	video, _ := sum(list, true)
+	n := Narrow{Asked: video.Asked}
+	watched := 0.0
+	for i, v := range slices.DeleteFunc(slices.Clone(viewers), func(v *viewer) bool { return v == nil }) {
+		if list[i].narrow {
+			n.Viewers++
+			watched += v.watched.Seconds()
+			if list[i].Video.Frames > 0 {
+				n.Seen++
+			}
+		}
+	}
+	if n.Viewers == 0 {
+		return nil
+	}
+	_, n.Loss = lossOf(&video)
+	n.FPS = ratio(float64(video.Frames), watched)
+	return &n
 }
 
 // costs fills in what the tester and the server needed.

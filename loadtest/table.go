@@ -71,7 +71,13 @@ func (r *Report) WriteTable(w io.Writer) error {
 	b.WriteString("\n\n")
 	row("viewers", "%d asked, %d joined, %d saw a live picture, %d gave up", v.Asked, v.Joined, v.Seen, v.Failed)
 	row("connections", "%d lost, %d ended as planned, %d requests refused", v.Reconnects, v.Returns, v.Refusals)
-	row("packets", "%d received, %.3f%% lost before repair, %.3f%% after (%d resends)", m.Packets, m.LossRaw, m.Loss, m.Resent)
+	row("packets", "%d received, %.3f%% lost before repair, %.3f%% after (%d resends); sound %.3f%%", m.Packets, m.LossRaw, m.Loss, m.Resent, m.SoundLoss)
+	if n := r.Narrow; n != nil {
+		row("narrow paths", "%d viewers apart, %d saw a picture, %.1f frames a second, %.2f%% lost after repair, %d keyframes asked", n.Viewers, n.Seen, n.FPS, n.Loss, n.Asked)
+	}
+	if m.Restarts > 0 {
+		row("restarts", "%d of casters", m.Restarts)
+	}
 	row("frames", "%d shown, %.3f%% missing, %d damaged", m.Frames, m.Missing, m.Damaged)
 	row("freezes", "%d, %.2f per viewer and minute, %.2f%% of the time", m.Freezes, m.FreezesPerMinute, m.Frozen)
 	spread("frame age", r.Delay)

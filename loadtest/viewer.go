@@ -166,14 +166,16 @@ type state struct {
 	peer.Snapshot // over all connections; times are those of the present one
 	there         bool
 	live          bool
+	narrow        bool // has a narrow path: its figures stand apart
 }
 
 // look returns the present state, and books how far the join has come.
 func (v *viewer) look() state {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	narrow := v.crowd.options.slow(v.index)
 	if v.peer == nil {
-		return state{Snapshot: v.past}
+		return state{Snapshot: v.past, narrow: narrow}
 	}
 	s := v.peer.Snapshot()
 	v.tell(answeredStage, v.answered)
@@ -181,7 +183,7 @@ func (v *viewer) look() state {
 	v.tell(firstStage, s.Video.First)
 	v.tell(wholeStage, s.Video.Whole)
 	v.tell(liveStage, s.Video.Live)
-	st := state{Snapshot: s, there: !s.Up.IsZero(), live: !s.Video.Live.IsZero()}
+	st := state{Snapshot: s, there: !s.Up.IsZero(), live: !s.Video.Live.IsZero(), narrow: narrow}
 	st.Video.Add(&v.past.Video)
 	st.Audio.Add(&v.past.Audio)
 	st.Lost += v.past.Lost
@@ -197,9 +199,12 @@ func (v *viewer) tell(s stage, at time.Time) {
 	}
 }
 
-// sum adds the figures of several streams.
-func sum(list []state) (video, audio track.Figures) {
+// sum adds the figures of those with a narrow path, or of all others.
+func sum(list []state, narrow bool) (video, audio track.Figures) {
 	for i := range list {
+		if list[i].narrow != narrow {
+			continue
+		}
 		video.Add(&list[i].Video)
 		audio.Add(&list[i].Audio)
 	}

@@ -61,9 +61,8 @@ type watch struct {
 type counts struct {
 	video, audio track.Figures
 	drops        uint64
-	cast, asks   uint64
+	cast         uint64
 	own, server  usage
-	lost         uint64
 }
 
 // mark is how things stood at a time, for costs per viewer.
@@ -114,7 +113,7 @@ func (w *watch) look(now time.Time) {
 	list, came := w.crowd.look()
 	s := Sample{At: now.Sub(w.begun).Seconds(), Asked: came, Joins: w.crowd.books.takeJoins()}
 	var n counts
-	n.video, n.audio = sum(list)
+	n.video, n.audio = sum(list, false)
 	for _, one := range list {
 		n.drops += one.Overflow
 		if one.there {
@@ -151,7 +150,7 @@ func (w *watch) rates(s *Sample, n *counts, length float64) {
 	both.Add(&audio)
 	s.Mbps = float64(both.Bytes) * 8 / 1e6 / length
 	s.FPS = ratio(float64(video.Frames)/length, float64(s.Live))
-	s.LossRaw, s.Loss = lossOf(&both)
+	s.LossRaw, s.Loss = lossOf(&video)
 	s.Missing = percent(video.Missing, video.Frames+video.Missing)
 	s.Freezes, s.Asks = video.Freezes, video.Asked
 	s.CastAsks = n.cast - w.before.cast

@@ -99,7 +99,7 @@ func loadTestWords() kong.Vars {
 	return kong.Vars{
 		"presets":   "A whole situation: " + list(loadtest.Presets) + ".",
 		"scenarios": "How it goes: " + list(loadtest.Scenarios) + ".",
-		"failif":    "Exit with 1 if this holds, such as 'loss>0.1%' or 'join_p99>2s'; repeatable. Default: failed>0, dark>0, loss>0.5%, foreign>0. There are " + strings.Join(metrics, ", ") + ".",
+		"failif":    "Exit with 1 if this holds, such as 'loss>0.1%' or 'join_p99>2s'; repeatable. Default: failed>0, dark>0, loss>0.5%, foreign>0, loss_sound>0.5%. There are " + strings.Join(metrics, ", ") + ".",
 	}
 }
 
