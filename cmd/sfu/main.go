@@ -38,7 +38,7 @@ func main() {
 // Main runs the command line args and returns the exit status: 0, 1 when something failed while it ran, 2 when the
 // command line or the configuration is wrong. The server runs until ctx ends.
 func Main(ctx context.Context, args []string, env func(string) (string, bool), stdout, stderr io.Writer) int {
-	command, err := Load(args, env, stdout, loadTestCommand(), loadTestWords())
+	command, err := Load(args, env, stdout, loadTestCommand(), loadTestWords(), doctorCommand())
 	if err == nil {
 		switch command.Name {
 		case "help":
@@ -47,7 +47,7 @@ func Main(ctx context.Context, args []string, env func(string) (string, bool), s
 		case "serve":
 			err = serve(ctx, command.Config, env, stdout, stderr)
 		default:
-			err = command.Run(&surroundings{ctx: ctx, stdout: stdout, stderr: stderr})
+			err = command.Run(&surroundings{ctx: ctx, env: env, stdout: stdout, stderr: stderr})
 		}
 	}
 	if err == nil {
@@ -64,6 +64,7 @@ func Main(ctx context.Context, args []string, env func(string) (string, bool), s
 // surroundings are what a command needs besides its flags.
 type surroundings struct {
 	ctx    context.Context
+	env    func(string) (string, bool)
 	stdout io.Writer
 	stderr io.Writer
 }

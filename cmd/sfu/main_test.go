@@ -159,6 +159,22 @@ func TestLoadTestSeesNoLoss(t *testing.T) {
 	}
 }
 
+func TestDoctorLooksAtTheServerOfADataDirectory(t *testing.T) {
+	s := start(t)
+	var out, errs screen
+	port := func(name string) (string, bool) { return "127.0.0.1:" + s.port, name == "CASTCODE_ADDR" }
+	if code := Main(context.Background(), []string{"doctor", "--load", "3", "--data", s.data}, port, &out, &errs); code != 0 {
+		t.Errorf("exit status %d: %s%s", code, &out, &errs)
+	}
+	if !strings.HasPrefix(out.String(), "ok ") || !strings.Contains(out.String(), "3 of 3 viewers") {
+		t.Errorf("says %s", &out)
+	}
+	out, errs = screen{}, screen{}
+	if code := Main(context.Background(), []string{"doctor", "--url", "http://127.0.0.1:1"}, port, &out, &errs); code != 1 || !strings.HasPrefix(out.String(), "failed ") {
+		t.Errorf("of nobody: exit status %d: %s%s", code, &out, &errs)
+	}
+}
+
 func TestTwoServersWithTheDefaultAdminAddress(t *testing.T) {
 	l, err := net.Listen("tcp", defaultAdmin)
 	if err == nil {

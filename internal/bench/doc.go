@@ -29,4 +29,8 @@
 // measures what repair costs (loss.go): viewers that read everything over sockets that lose RTP packets, resends too
 // (patient.go), by turns without loss and with it. They ask as browsers do (book.go): the library's generator asks for
 // what came by RTX again and again. "Recovered" is counted against what the sockets lost.
+//
+//	go run ./internal/bench naive --addr 127.0.0.1:9090
+//
+// is no measurement: it serves loadtest/naive, so that `sfu loadtest --whip … --whep …` has somebody to compare with.
 package main

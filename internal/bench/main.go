@@ -28,7 +28,7 @@ func main() {
 
 func command(args []string) error {
 	if len(args) == 0 {
-		return errors.New("say what to do: floor, joins or loss")
+		return errors.New("say what to do: floor, joins, loss or naive")
 	}
 	switch args[0] {
 	case receiveWord:
@@ -49,6 +49,8 @@ func command(args []string) error {
 			return err
 		}
 		return runRush(p, os.Stdout)
+	case "naive":
+		return serveNaive(args[1:], os.Stdout)
 	case "loss":
 		p, err := parseLoss(args[1:])
 		if err != nil {
@@ -56,7 +58,7 @@ func command(args []string) error {
 		}
 		return runLoss(p, os.Stdout)
 	}
-	return fmt.Errorf("cannot do %q, but floor, joins and loss", args[0])
+	return fmt.Errorf("cannot do %q, but floor, joins, loss and naive", args[0])
 }
 
 // parse reads the options of floor.
