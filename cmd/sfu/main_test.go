@@ -162,7 +162,12 @@ func TestLoadTestSeesNoLoss(t *testing.T) {
 func TestDoctorLooksAtTheServerOfADataDirectory(t *testing.T) {
 	s := start(t)
 	var out, errs screen
-	port := func(name string) (string, bool) { return "127.0.0.1:" + s.port, name == "CASTCODE_ADDR" }
+	port := func(name string) (string, bool) {
+		if name == "CASTCODE_ADDR" {
+			return "127.0.0.1:" + s.port, true
+		}
+		return "", false
+	}
 	if code := Main(context.Background(), []string{"doctor", "--load", "3", "--data", s.data}, port, &out, &errs); code != 0 {
 		t.Errorf("exit status %d: %s%s", code, &out, &errs)
 	}
