@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 	"time"
 
@@ -316,6 +317,10 @@ func (c *crowd) notes(r *Report, w *watch) (notes []string) {
 		all := r.Media.Packets + r.Tester.Drops
 		notes = append(notes, fmt.Sprintf("The tester itself read %d datagrams too late (%.2f%% of all). That loss is its own, not the server's.",
 			r.Tester.Drops, percent(r.Tester.Drops, all)))
+	}
+	if all := r.Tester.CPU + r.serverCPU(); all > 85*float64(runtime.NumCPU()) {
+		notes = append(notes, fmt.Sprintf("Tester and server together kept %.0f%% of %d processors busy: ages and freezes tell of this machine, not of the server alone.",
+			all/float64(runtime.NumCPU()), runtime.NumCPU()))
 	}
 	if w.future > 0 {
 		notes = append(notes, "Frames came before they were sent: caster and viewers do not share a clock, so ages mean nothing.")

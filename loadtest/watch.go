@@ -39,6 +39,9 @@ type Sample struct {
 	MB       float64 `json:"mb"`
 }
 
+// shortest is how long a sample is at least, in seconds: of less the rates say nothing.
+const shortest = 0.3
+
 // watch looks at everybody once a second.
 type watch struct {
 	crowd    *crowd
@@ -107,7 +110,9 @@ func serverProcess(o *Options) int {
 // look takes a sample.
 func (w *watch) look(now time.Time) {
 	length := now.Sub(w.last).Seconds()
-	if length < 0.05 {
+	if length < shortest {
+		ages, _ := w.crowd.books.takeAges()
+		w.total.Merge(ages)
 		return
 	}
 	list, came := w.crowd.look()

@@ -172,8 +172,9 @@ func (t *Track) partOf(p Packet) part {
 	if t.config.Codec.Video() {
 		q.look = stream.Inspect(t.config.Codec, p.Payload)
 	}
-	q.stamp, q.known = stream.ReadStamp(p.Payload)
-	if p.Marker && t.config.Ledger != nil {
+	if t.config.Ledger == nil {
+		q.stamp, q.known = stream.ReadStamp(p.Payload)
+	} else if p.Marker {
 		q.hash = stream.Hash(p.Payload[q.look.Body:])
 	}
 	return q
