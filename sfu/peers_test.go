@@ -203,11 +203,18 @@ type receiver struct {
 
 func watch(t *testing.T, e *Engine, cast, id string) *receiver {
 	t.Helper()
+	return watchWith(t, e, cast, id, func(*webrtc.RTPTransceiver) {})
+}
+
+// watchWith is watch by a viewer whose transceiver is changed before it offers.
+func watchWith(t *testing.T, e *Engine, cast, id string, change func(*webrtc.RTPTransceiver)) *receiver {
+	t.Helper()
 	r := &receiver{far: newFar(t), packets: make(chan *rtp.Packet, 10000)}
 	tr, err := r.pc.AddTransceiverFromKind(webrtc.RTPCodecTypeVideo, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionRecvonly})
 	if err != nil {
 		t.Fatal(err)
 	}
+	change(tr)
 	r.rtpRecv = tr.Receiver()
 	r.pc.OnTrack(func(remote *webrtc.TrackRemote, _ *webrtc.RTPReceiver) {
 		for {

@@ -94,9 +94,13 @@ func sendable(codec, fmtp string) bool {
 	return true
 }
 
-// profileOf is the profile of an H.264 fmtp: the first of its three bytes, and constrained set 1 of the second,
-// which tells constrained baseline from baseline.
-func profileOf(fmtp string) uint64 {
+// profile is one of H.264 by rank: whoever decodes one decodes, as a rule, all that are below it.
+type profile int
+
+// profileOf is the profile of an H.264 fmtp by the table of RFC 6184 §8.1: the first of the three bytes of
+// profile-level-id is the number of a profile, and bits of the second tell constrained baseline from those that have
+// more. What is no profile-level-id counts as lowest.
+func profileOf(fmtp string) profile {
 	level := parameter(fmtp, "profile-level-id")
 	if len(level) != 6 {
 		level = "420010" // RFC 6184 §8.1: baseline without it
@@ -105,7 +109,30 @@ func profileOf(fmtp string) uint64 {
 	if err != nil {
 		return 0
 	}
-	return n>>16<<8&0xFF00 | n>>8&0x40
+	const (
+		baseline, main, extended = 66, 77, 88
+		cavlc444, last           = 44, 255
+		set0, set1               = 0x80, 0x40
+	)
+	number, constraints := profile(n>>16), n>>8
+	switch {
+	case number == baseline && constraints&set1 != 0, number == main && constraints&set0 != 0,
+		number == extended && constraints&(set0|set1) == set0|set1:
+		return baseline // constrained: the part that all have
+	case number == baseline:
+		return baseline + 1
+	case number == cavlc444: // the only one whose number does not say what it takes
+		return last
+	}
+	return number
+}
+
+// nearer says whether profile a is to be sent rather than b when it is wanted that is cast.
+func nearer(a, b, wanted profile) bool {
+	if (a <= wanted) != (b <= wanted) {
+		return a <= wanted
+	}
+	return a > b
 }
 
 // rtxFor finds the payload type of the resends of t, -1 without one.

@@ -142,7 +142,7 @@ func TestFormatForACaster(t *testing.T) {
 		{"video/vp8", "", 96, true},
 		{"video/H264", "packetization-mode=1;profile-level-id=42e01f", 100, true},
 		{"video/H264", "packetization-mode=1;profile-level-id=640032", 99, true},
-		{"video/H264", "packetization-mode=1;profile-level-id=4d001f", 99, true}, // no main profile: the first one
+		{"video/H264", "packetization-mode=1;profile-level-id=4d001f", 100, true}, // no main profile: what is below it
 		{"video/AV1", "", 0, false},
 	} {
 		f, ok := v.Format(c.codec, c.parameters)
@@ -152,6 +152,42 @@ func TestFormatForACaster(t *testing.T) {
 	}
 	if f, _ := v.Format("video/VP8", ""); f.RTX != 97 || f.Clock != 90000 || !slices.Equal(f.feedback, []string{"nack", "nack pli"}) {
 		t.Errorf("VP8: %+v", f)
+	}
+}
+
+// What a viewer offers of H.264, each profile in packetization mode 1, and which of it gets what is cast: counted from 0.
+func TestNearestProfile(t *testing.T) {
+	for _, c := range []struct {
+		cast, offered string
+		want          uint8
+	}{
+		{"4d0032", "42e01f", 0},
+		{"640032", "42e01f", 0},
+		{"640c32", "42001f 42e01f", 0}, // baseline has more than constrained baseline
+		{"4d401f", "42e01f 42001f", 1},
+		{"4d401f", "42e01f 4d001f 640c1f", 1},
+		{"4d001f", "640c1f 42e01f 4d401f", 2},
+		{"640032", "42e01f 4d001f 640c1f", 2},
+		{"640c1f", "42e01f 64001f 4d001f", 1},
+		{"42e01f", "640c1f 4d001f", 0}, // all above: the highest
+		{"42e01f", "4d001f 640c1f", 1},
+		{"42c01f", "640c1f 42001f 42e01f", 2},
+		{"4de01f", "4d001f 42e01f", 1}, // constrained baseline, written another way
+		{"58f01f", "4d001f 42e01f", 1},
+		{"42001f", "42e01f 42401f 4d001f", 0},
+		{"f4001f", "42e01f 640c1f 2c001f", 1},
+		{"", "42e01f 42001f 4d001f", 1},
+		{"zz001f", "4d001f 640c1f", 1},
+	} {
+		track := &Track{}
+		for i, p := range strings.Fields(c.offered) {
+			track.formats = append(track.formats, Format{
+				Codec: codecH264, PayloadType: uint8(i), Parameters: "packetization-mode=1;profile-level-id=" + p,
+			})
+		}
+		if f, ok := track.Format("video/h264", "profile-level-id="+c.cast); !ok || f.PayloadType != c.want {
+			t.Errorf("%q cast, %s offered: %+v, want the one at %d", c.cast, c.offered, f, c.want)
+		}
 	}
 }
 

@@ -55,19 +55,18 @@ func (t *Track) Sent() (packets, octets uint32) { return t.main.packets, t.main.
 // Resent gives the same for resends and probes.
 func (t *Track) Resent() (packets, octets uint32) { return t.resend.packets, t.resend.octets }
 
-// Format finds the peer's format for a caster's codec: codec is its name as in Format, parameters its fmtp. For H.264
-// one with the caster's profile is preferred; any with packetization mode 1 will be decoded in practice. ok is false
-// if the peer has none.
+// Format finds the peer's format for a caster's codec: codec is its name as in Format, parameters its fmtp. For H.264 it
+// is the nearest profile: the highest that is not above the caster's, else the highest of all, and of equal ones the
+// first. Decoders nearly always take more than they announce, and a viewer that is sent nothing sees that least of all.
+// ok is false if the peer has none of the codec.
 func (t *Track) Format(codec, parameters string) (f *Format, ok bool) {
+	wanted := profileOf(parameters)
 	for i := range t.formats {
 		c := &t.formats[i]
 		if !strings.EqualFold(c.Codec, codec) {
 			continue
 		}
-		if strings.EqualFold(codec, codecH264) && profileOf(c.Parameters) == profileOf(parameters) {
-			return c, true
-		}
-		if f == nil {
+		if f == nil || c.Codec == codecH264 && nearer(profileOf(c.Parameters), profileOf(f.Parameters), wanted) {
 			f = c
 		}
 	}
