@@ -13,6 +13,7 @@ import (
 //     own; those of the first in the BUNDLE group count for all (RFC 9143 §7.2.1), so the others are left out.
 //   - A BUNDLE group, even of one m-line, as the only group.
 //   - A direction in each m-line: it may stand at session level, or not at all (RFC 8866 §6.7: sendrecv).
+//   - No identifier of a header extension that means different ones in the BUNDLE group.
 //   - An SSRC in each m-line of Undeclared, that of ssrcs by mid. Resends are left out of it, since theirs is not known,
 //     and so are extensions that tell streams apart, by which a library would look for them itself.
 func (o *Offer) Unified(sdp string, ssrcs map[string]uint32) string {
@@ -42,7 +43,7 @@ func (o *Offer) Unified(sdp string, ssrcs map[string]uint32) string {
 			line = m.plain(line)
 		}
 		name, value, _ := strings.Cut(strings.TrimPrefix(line, "a="), ":")
-		if line == "" || m == nil && name == "group" || m != nil && m.leavesOut(name, value, t) {
+		if line == "" || m == nil && name == "group" || m != nil && (m.leavesOut(name, value, t) || name == "extmap" && o.clashes(value)) {
 			continue
 		}
 		directed = directed || slices.Contains([]string{"sendrecv", "sendonly", "recvonly", "inactive"}, name)
@@ -50,6 +51,13 @@ func (o *Offer) Unified(sdp string, ssrcs map[string]uint32) string {
 	}
 	end()
 	return b.String()
+}
+
+// clashes says whether the identifier of an extmap means different extensions in the BUNDLE group.
+func (o *Offer) clashes(extmap string) bool {
+	id, _, _ := strings.Cut(extmap, " ")
+	id, _, _ = strings.Cut(id, "/")
+	return o.clashing[id]
 }
 
 // undeclared says whether m sends one stream and does not say which.

@@ -25,11 +25,12 @@ type Offer struct {
 	// Firefox says that the offer was made by it, by its o= line.
 	Firefox bool
 
-	session section // what stands before the first m-line
-	bundle  []string
-	bundled bool
-	mixed   bool
-	said    string // the types of the lines before the first m-line, each once
+	session  section         // what stands before the first m-line
+	clashing map[string]bool // identifiers of header extensions that mean different ones in the BUNDLE group
+	bundle   []string
+	bundled  bool
+	mixed    bool
+	said     string // the types of the lines before the first m-line, each once
 }
 
 // section is what may stand at session level or in an m-line, the latter winning.
@@ -55,6 +56,7 @@ type Media struct {
 	fmtp     map[string]string   // payload type to parameters
 	feedback map[string][]string // payload type or * to feedback
 	ids      map[string]uint8    // URI to identifier
+	named    map[string]string   // identifier to URI, of all that is offered
 	muxed    bool                // rtcp-mux
 	reduced  bool                // rtcp-rsize
 	mixed    bool
@@ -156,6 +158,7 @@ func (o *Offer) mediaLine(line string) error {
 	o.Media = append(o.Media, Media{
 		Kind: f[0], protocol: f[2], rejected: number == 0, types: f[3:], mixed: o.mixed,
 		codecs: map[string]string{}, fmtp: map[string]string{}, feedback: map[string][]string{}, ids: map[string]uint8{},
+		named: map[string]string{},
 	})
 	return nil
 }
@@ -224,6 +227,9 @@ func (m *Media) extension(value string) {
 		return
 	}
 	number, direction, _ := strings.Cut(f[0], "/")
+	if m.named[number] == "" {
+		m.named[number] = f[1]
+	}
 	id, err := strconv.Atoi(number)
 	if err != nil || id < 1 || id > maxOneByteID || direction == "sendonly" || direction == "inactive" {
 		return

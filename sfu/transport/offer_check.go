@@ -31,7 +31,38 @@ func (o *Offer) complete() error {
 			return err
 		}
 	}
+	o.leaveOutClashing()
 	return nil
+}
+
+// leaveOutClashing takes out the identifiers of header extensions to which m-lines of the BUNDLE group give different
+// URIs, which one transport must not have (RFC 9143 §9.2). Peers offer that all the same, and of those who do some take
+// the number for what it means in one m-line in the packets of the other too.
+func (o *Offer) leaveOutClashing() {
+	if !o.bundled {
+		return // one m-line at most is answered
+	}
+	o.clashing = map[string]bool{}
+	meaning := map[string]string{}
+	for i := range o.Media {
+		m := &o.Media[i]
+		if m.rejected || !o.inBundle(m) {
+			continue
+		}
+		for id, uri := range m.named {
+			if before, ok := meaning[id]; ok && before != uri {
+				o.clashing[id] = true
+			}
+			meaning[id] = uri
+		}
+	}
+	for i := range o.Media {
+		for uri, id := range o.Media[i].ids {
+			if o.clashing[strconv.Itoa(int(id))] {
+				delete(o.Media[i].ids, uri)
+			}
+		}
+	}
 }
 
 // payloadTypes looks at the formats of an m-line that carries RTP.
