@@ -1,6 +1,7 @@
 package turn
 
 import (
+	"crypto/tls"
 	"encoding/binary"
 	"net"
 	"net/netip"
@@ -23,21 +24,33 @@ type rawClient struct {
 func (f *fixture) dial(t testing.TB, network, user, password string) *rawClient {
 	t.Helper()
 	c := &rawClient{t: t, to: f.addr, user: user, password: password}
-	if network == "tcp" {
-		conn, err := net.Dial("tcp4", f.addr.String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.conn = pionturn.NewSTUNConn(conn)
-	} else {
+	if network == "udp" {
 		conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 		if err != nil {
 			t.Fatal(err)
 		}
 		c.conn = conn
+	} else {
+		c.conn = pionturn.NewSTUNConn(f.stream(t, network))
 	}
 	t.Cleanup(func() { c.conn.Close() })
 	return c
+}
+
+// stream connects over "tcp" or "tls".
+func (f *fixture) stream(t testing.TB, network string) net.Conn {
+	t.Helper()
+	var conn net.Conn
+	var err error
+	if network == "tls" {
+		conn, err = tls.Dial("tcp4", f.tls.String(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"stun.turn"}})
+	} else {
+		conn, err = net.Dial("tcp4", f.addr.String())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn
 }
 
 // client is dial with good credentials of peer.

@@ -16,7 +16,7 @@ import (
 	pionturn "github.com/pion/turn/v2"
 )
 
-var networks = []string{"udp", "tcp"}
+var networks = []string{"udp", "tcp", "tls"}
 
 // TestLibraryClient relays with the library's own client: Send indications first, then channels.
 func TestLibraryClient(t *testing.T) {

@@ -1,7 +1,13 @@
 package turn
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/hex"
+	"math/big"
 	"net"
 	"net/netip"
 	"slices"
@@ -9,6 +15,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"castcode/internal/portmux"
 )
 
 // patience bounds every wait for something that must come.
@@ -63,11 +71,12 @@ func (e *echo) attached() int {
 	return len(e.paths)
 }
 
-// fixture is a server on loopback, over UDP and TCP on one port number.
+// fixture is a server on loopback, over UDP and TCP on one port number and over TLS on another.
 type fixture struct {
 	*Server
 	media *echo
 	addr  *net.UDPAddr
+	tls   *net.TCPAddr
 }
 
 // onePort opens a UDP and a TCP socket with one port number.
@@ -88,13 +97,37 @@ func onePort(t testing.TB) (net.PacketConn, net.Listener) {
 	return nil, nil
 }
 
+// selfSigned makes a certificate that nobody is asked to trust.
+func selfSigned(t testing.TB) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"example.org"}, NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
 func serve(t testing.TB, change func(*Config)) *fixture {
 	t.Helper()
 	packet, stream := onePort(t)
 	addr, _ := packet.LocalAddr().(*net.UDPAddr)
 	f := &fixture{media: newEcho(), addr: addr}
+	plain, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	secure := portmux.New(tls.NewListener(plain, &tls.Config{
+		Certificates: []tls.Certificate{selfSigned(t)}, NextProtos: []string{"stun.turn", "http/1.1"},
+	}), nil)
+	t.Cleanup(func() { secure.Close() })
+	f.tls = plain.Addr().(*net.TCPAddr)
 	cfg := Config{
-		Packet: packet, Streams: []net.Listener{stream}, Media: f.media, RelayIP: relayIP, Realm: "example.org",
+		Packet: packet, Streams: []net.Listener{stream, secure.TURN()}, Media: f.media, RelayIP: relayIP, Realm: "example.org",
 		MediaAddrs: func() []netip.AddrPort { return []netip.AddrPort{media4, other4, media6} },
 		Secrets:    func() [][]byte { return [][]byte{[]byte("the next secret"), secret} },
 	}

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -23,9 +24,13 @@ func (f *fixture) uclient(t *testing.T, peer netip.AddrPort, args ...string) (ou
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	// -c: no second relay for RTCP. -X: an IPv4 relay, whatever the family of the peer.
+	port := f.addr.Port
+	if slices.Contains(args, "-S") {
+		port = f.tls.Port
+	}
+	// -c: no second relay for RTCP.
 	args = append([]string{
-		"-c", "-n", "20", "-z", "5", "-p", strconv.Itoa(f.addr.Port), "-e", peer.Addr().String(),
+		"-c", "-n", "20", "-z", "5", "-p", strconv.Itoa(port), "-e", peer.Addr().String(),
 		"-r", strconv.Itoa(int(peer.Port())),
 	}, append(args, "127.0.0.1")...)
 	out, err := exec.CommandContext(ctx, path, args...).CombinedOutput()
@@ -44,7 +49,7 @@ func (f *fixture) uclient(t *testing.T, peer netip.AddrPort, args ...string) (ou
 // TestForeignClient lets coturn's client send through a relay to the media side, which echoes. It uses Send
 // indications (-s): its channel numbers are those of RFC 5766, three in four of which are no channels any more.
 func TestForeignClient(t *testing.T) {
-	for name, args := range map[string][]string{"UDP": nil, "TCP": {"-t"}} {
+	for name, args := range map[string][]string{"UDP": nil, "TCP": {"-t"}, "TLS": {"-t", "-S"}} {
 		t.Run(name, func(t *testing.T) {
 			f := serve(t, nil)
 			out, code := f.uclient(t, media4, append([]string{"-s", "-u", "peer", "-W", string(secret)}, args...)...)

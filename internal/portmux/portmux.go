@@ -10,8 +10,9 @@
 // with a STUN request, since a channel must be bound before it carries anything.
 //
 // The same splitter works inside TLS: New(tls.NewListener(outer.TLS(), config), log) gives HTTPS and TURN over TLS.
-// There, connections that negotiated "h2" or "http/1.1" (RFC 7301) are HTTP as *tls.Conn, without a look at what
-// they carry.
+// There, what was negotiated (ALPN, RFC 7301) comes first: "h2" and "http/1.1" are HTTP, as *tls.Conn and without a
+// look at what they carry, "stun.turn" (RFC 7443) is TURN or nothing, and a connection for "acme-tls/1" has done its
+// work with the handshake (RFC 8737 section 3) and is closed.
 package portmux
 
 import (
@@ -40,10 +41,20 @@ const (
 	maxPause = time.Second
 )
 
+// Names of application protocols (ALPN).
+const (
+	alpnHTTP1     = "http/1.1"
+	alpnHTTP2     = "h2"
+	alpnTURN      = "stun.turn"
+	alpnChallenge = "acme-tls/1"
+)
+
 // Counts is a snapshot of what the splitter did.
 type Counts struct {
 	Accepted, TLS, HTTP, TURN uint64
-	Undecided                 int // now, with those that nobody accepted yet
+	// Challenges are connections of a certificate authority (ACME) that looked at the certificate and were closed.
+	Challenges uint64
+	Undecided  int // now, with those that nobody accepted yet
 	// Dropped has an entry for every reason: "full" and "address_full" (too many undecided), "silent" (no
 	// first byte in time, or none at all), "handshake" (TLS failed), "unknown" (another first byte), "backlog"
 	// (nobody accepted it).
@@ -51,7 +62,7 @@ type Counts struct {
 }
 
 type counters struct {
-	accepted, tls, http, turn                              atomic.Uint64
+	accepted, tls, http, turn, challenges                  atomic.Uint64
 	full, addressFull, silent, handshake, unknown, backlog atomic.Uint64
 }
 
@@ -112,7 +123,8 @@ func (m *Mux) Counts() Counts {
 	m.mu.Unlock()
 	c := &m.counters
 	return Counts{
-		Accepted: c.accepted.Load(), TLS: c.tls.Load(), HTTP: c.http.Load(), TURN: c.turn.Load(), Undecided: undecided,
+		Accepted: c.accepted.Load(), TLS: c.tls.Load(), HTTP: c.http.Load(), TURN: c.turn.Load(), Challenges: c.challenges.Load(),
+		Undecided: undecided,
 		Dropped: map[string]uint64{
 			"full": c.full.Load(), "address_full": c.addressFull.Load(), "silent": c.silent.Load(),
 			"handshake": c.handshake.Load(), "unknown": c.unknown.Load(), "backlog": c.backlog.Load(),
@@ -237,22 +249,33 @@ func (m *Mux) handle(conn net.Conn, addr netip.Addr, p *place) {
 	}
 }
 
-// decide reads the first byte of conn. It returns nil when conn is nobody's, after counting why.
+// decide finds out what conn is by what it negotiated or by its first byte. It returns nil when conn is nobody's,
+// after counting why.
 func (m *Mux) decide(conn net.Conn) (*listener, net.Conn) {
 	if err := conn.SetDeadline(time.Now().Add(decideLife)); err != nil {
 		m.counters.silent.Add(1)
 		return nil, nil
 	}
 	secure, inside := conn.(*tls.Conn)
+	chosen := ""
 	if inside {
 		if err := secure.Handshake(); err != nil {
 			m.counters.handshake.Add(1)
 			return nil, nil
 		}
-		if chosen := secure.ConnectionState().NegotiatedProtocol; chosen == "h2" || chosen == "http/1.1" {
+		switch chosen = secure.ConnectionState().NegotiatedProtocol; chosen {
+		case alpnHTTP1, alpnHTTP2:
 			return m.http, conn
+		case alpnChallenge:
+			m.counters.challenges.Add(1)
+			return nil, nil
 		}
 	}
+	return m.look(conn, secure, chosen)
+}
+
+// look reads the first byte of conn, which is secure when that is not nil and then negotiated chosen.
+func (m *Mux) look(conn net.Conn, secure *tls.Conn, chosen string) (*listener, net.Conn) {
 	first := make([]byte, 1)
 	if n, _ := conn.Read(first); n == 0 {
 		m.counters.silent.Add(1)
@@ -260,13 +283,13 @@ func (m *Mux) decide(conn net.Conn) (*listener, net.Conn) {
 	}
 	seen := &peeked{Conn: conn, first: first[0], held: true}
 	var decided net.Conn = seen
-	if inside {
+	if secure != nil {
 		decided = &peekedTLS{peeked: seen, secure: secure}
 	}
 	switch b := first[0]; {
-	case b == 0x16 && !inside:
+	case b == 0x16 && secure == nil:
 		return m.tls, decided
-	case b >= 'A' && b <= 'Z':
+	case b >= 'A' && b <= 'Z' && chosen != alpnTURN:
 		return m.http, decided
 	case b <= 3 || b == 0x40:
 		return m.turn, decided

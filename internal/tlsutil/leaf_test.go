@@ -29,10 +29,10 @@ func machine(host string, addrs ...string) func() Machine {
 
 // negotiate does a TLS handshake over loopback and returns the client's error. A pipe will not do: it has no
 // buffer, so both ends would wait when the client sends its alert while the server still writes.
-func negotiate(server, client *tls.Config) error {
+func negotiate(server, client *tls.Config) (protocol string, err error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return err
+		return "", err
 	}
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -45,10 +45,12 @@ func negotiate(server, client *tls.Config) error {
 	})
 	near, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer near.Close() //nolint:errcheck // nothing is sent after the handshake
-	return tls.Client(near, client).Handshake()
+	secure := tls.Client(near, client)
+	err = secure.Handshake()
+	return secure.ConnectionState().NegotiatedProtocol, err
 }
 
 func poolOf(src *Source) *x509.CertPool {
@@ -59,7 +61,7 @@ func poolOf(src *Source) *x509.CertPool {
 
 // handshake connects as name with full verification against the own CA and returns the leaf.
 func handshake(src *Source, name string) (leaf *x509.Certificate, err error) {
-	err = negotiate(src.TLS(), &tls.Config{
+	_, err = negotiate(src.TLS(), &tls.Config{
 		RootCAs: poolOf(src), ServerName: name,
 		VerifyConnection: func(state tls.ConnectionState) error {
 			leaf = state.PeerCertificates[0]

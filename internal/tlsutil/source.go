@@ -114,12 +114,14 @@ func splitNames(names []string, addrs []netip.Addr) ([]string, []netip.Addr) {
 }
 
 // serverConfig holds what all modes share. HTTP/2 is not offered: WebSockets need HTTP/1.1 and one port serves
-// both. stun.turn is what RFC 7443 clients offer for TURN over TLS; without it they would be refused.
+// both. stun.turn is what RFC 7443 clients offer for TURN over TLS; without it they would be refused. It comes first
+// because the server's order decides: there are TURN clients that offer http/1.1 too (coturn's), and no browser
+// offers stun.turn for a page.
 func serverConfig(get func(*tls.ClientHelloInfo) (*tls.Certificate, error)) *tls.Config {
 	return &tls.Config{
 		MinVersion:     tls.VersionTLS12,
 		GetCertificate: get,
-		NextProtos:     []string{"http/1.1", "stun.turn"},
+		NextProtos:     []string{"stun.turn", "http/1.1"},
 	}
 }
 

@@ -73,10 +73,19 @@ func TestACME(t *testing.T) {
 
 func TestTURNClientsOverTLSAreNotRefused(t *testing.T) {
 	src, _ := newWorld("hall", "192.168.1.5").open(t, t.TempDir())
-	for _, protos := range [][]string{nil, {"http/1.1"}, {"h2", "http/1.1"}, {"stun.turn"}} {
-		conf := src.TLS()
-		if err := negotiate(conf, &tls.Config{NextProtos: protos, ServerName: "hall", RootCAs: poolOf(src)}); err != nil {
-			t.Errorf("ALPN %v: %v", protos, err)
+	for _, c := range []struct {
+		offers []string
+		want   string
+	}{
+		{nil, ""},
+		{[]string{"http/1.1"}, "http/1.1"},
+		{[]string{"h2", "http/1.1"}, "http/1.1"}, // browsers
+		{[]string{"stun.turn"}, "stun.turn"},
+		{[]string{"http/1.1", "stun.turn", "stun.nat-discovery"}, "stun.turn"}, // coturn
+	} {
+		got, err := negotiate(src.TLS(), &tls.Config{NextProtos: c.offers, ServerName: "hall", RootCAs: poolOf(src)})
+		if err != nil || got != c.want {
+			t.Errorf("ALPN %v: %q, %v; want %q", c.offers, got, err, c.want)
 		}
 	}
 }
