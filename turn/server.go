@@ -39,8 +39,8 @@ type Media interface {
 
 // Config says what a Server works with. The limits have defaults.
 type Config struct {
-	// Packet carries TURN over UDP. ReadFrom must fail only when it is closed. May be nil.
-	Packet net.PacketConn
+	// Packets carry TURN over UDP. ReadFrom must fail only when they are closed. May be empty.
+	Packets []net.PacketConn
 	// Streams accept TURN over TCP, and over TLS. May be empty.
 	Streams []net.Listener
 	// Media takes what relays send.
@@ -67,7 +67,7 @@ type Config struct {
 }
 
 func (c *Config) complete() error {
-	if c.Packet == nil && len(c.Streams) == 0 {
+	if len(c.Packets) == 0 && len(c.Streams) == 0 {
 		return errors.New("turn: no socket to serve")
 	}
 	if c.Media == nil || c.MediaAddrs == nil || c.Secrets == nil {
@@ -100,7 +100,7 @@ type Server struct {
 	// fixed
 	cfg    Config
 	policy policy
-	udp    *pionturn.Server // nil without Config.Packet
+	udp    []*pionturn.Server // one for each of Config.Packets
 
 	counters counters
 	answers  *answerBudget
@@ -133,12 +133,12 @@ func NewServer(cfg Config) (*Server, error) {
 		ports:     make(map[uint16]struct{}), users: make(map[string]int), grants: make(map[grant]int),
 		streams: make(map[*stream]struct{}),
 	}
-	if cfg.Packet != nil {
-		udp, err := s.serve(&door{PacketConn: cfg.Packet, server: s})
+	for _, packet := range cfg.Packets {
+		udp, err := s.serve(&door{PacketConn: packet, server: s})
 		if err != nil {
-			return nil, fmt.Errorf("turn: %w", err)
+			return nil, fmt.Errorf("turn: %w", err) // the library refuses all of them or none, so it is the first
 		}
-		s.udp = udp
+		s.udp = append(s.udp, udp)
 	}
 	for _, l := range cfg.Streams {
 		s.tasks.Go(func() { s.accept(l) })
@@ -173,8 +173,8 @@ func (s *Server) close() error {
 	s.mu.Unlock()
 
 	var errs []error
-	if s.udp != nil {
-		errs = append(errs, s.udp.Close())
+	for _, udp := range s.udp {
+		errs = append(errs, udp.Close())
 	}
 	for _, l := range s.cfg.Streams {
 		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {

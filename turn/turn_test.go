@@ -127,7 +127,7 @@ func serve(t testing.TB, change func(*Config)) *fixture {
 	t.Cleanup(func() { secure.Close() })
 	f.tls = plain.Addr().(*net.TCPAddr)
 	cfg := Config{
-		Packet: packet, Streams: []net.Listener{stream, secure.TURN()}, Media: f.media, RelayIP: relayIP, Realm: "example.org",
+		Packets: []net.PacketConn{packet}, Streams: []net.Listener{stream, secure.TURN()}, Media: f.media, RelayIP: relayIP, Realm: "example.org",
 		MediaAddrs: func() []netip.AddrPort { return []netip.AddrPort{media4, other4, media6} },
 		Secrets:    func() [][]byte { return [][]byte{[]byte("the next secret"), secret} },
 	}

@@ -74,7 +74,7 @@ func (s *server) samples() []metrics.Sample {
 	reasons("guests_gone_total", "sessions over WHIP and WHEP that ended", "reason", people.Gone)
 	reasons("refusals_total", "errors sent to clients", "code", people.Refusals)
 
-	wire := s.socket.Counts()
+	wire := s.ports.udpCounts()
 	total("udp_received_total", "datagrams received", wire.Received)
 	total("udp_received_bytes_total", "bytes received", wire.ReceivedBytes)
 	total("udp_sent_total", "datagrams sent", wire.Sent)
@@ -83,7 +83,7 @@ func (s *server) samples() []metrics.Sample {
 	total("udp_send_errors_total", "datagrams that the kernel refused", wire.SendErrors)
 	reasons("udp_drops_total", "datagrams dropped before any library saw them", "reason", wire.Dropped)
 
-	reasons("tcp_drops_total", "connections closed before it was known what they want", "reason", s.ports.Counts().Dropped)
+	reasons("tcp_drops_total", "connections closed before it was known what they want", "reason", s.ports.tcpDrops())
 	if s.turn != nil {
 		relays := s.turn.Counts()
 		gauge("turn_relays", "TURN relays that are open", relays.Relays)

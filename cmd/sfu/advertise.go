@@ -93,7 +93,8 @@ const turnTTL = 5 * time.Minute
 
 // iceServers makes the servers that a peer is told.
 type iceServers struct {
-	port   string                  // of the embedded TURN server
+	ends   []turnEnd               // URLs of the embedded TURN server
+	name   string                  // that its certificate is for; empty when it is for addresses too
 	own    func() []netip.AddrPort // our advertised addresses
 	secret []byte                  // of the REST scheme; nil with a static account
 	urls   []string                // of an external server; empty: the embedded one
@@ -112,14 +113,26 @@ func (s *iceServers) forPeer(peer, host string, life time.Duration) ([]signal.IC
 	}
 	urls := s.urls
 	if len(urls) == 0 {
-		at := net.JoinHostPort(s.reachable(host), s.port)
-		urls = []string{"turn:" + at + "?transport=udp", "turn:" + at + "?transport=tcp"}
+		urls = s.embedded(s.reachable(host))
 	}
 	if s.secret == nil {
 		return []signal.ICEServer{{URLs: urls, Username: s.user, Credential: s.pass}}, life
 	}
 	user, pass := turn.Credentials(s.secret, peer, time.Now(), life)
 	return []signal.ICEServer{{URLs: urls, Username: user, Credential: pass}}, life
+}
+
+// embedded lists the URLs of the embedded server for a peer that knows this machine as host.
+func (s *iceServers) embedded(host string) []string {
+	urls := make([]string, 0, len(s.ends))
+	for _, end := range s.ends {
+		at := host
+		if _, err := netip.ParseAddr(host); err == nil && end.scheme == "turns" && s.name != "" {
+			at = s.name
+		}
+		urls = append(urls, end.at(at))
+	}
+	return urls
 }
 
 // reachable is host, unless that names this machine only: a browser sends from the address of an interface even to

@@ -57,18 +57,29 @@ func TestAdvertisedFollowsTheMachine(t *testing.T) {
 
 func TestICEServers(t *testing.T) {
 	own := func() []netip.AddrPort { return []netip.AddrPort{netip.MustParseAddrPort("192.168.1.5:8443")} }
-	embedded := &iceServers{port: "8443", own: own, secret: []byte("secret")}
+	embedded := &iceServers{
+		ends: []turnEnd{{"turn", "8443", "udp"}, {"turn", "8443", "tcp"}, {"turns", "8443", "tcp"}}, own: own, secret: []byte("secret"),
+	}
 	for host, want := range map[string]string{
 		"cast.example": "turn:cast.example:8443", "192.168.1.5": "turn:192.168.1.5:8443", "fd00::5": "turn:[fd00::5]:8443",
 		"localhost": "turn:192.168.1.5:8443", "127.0.0.1": "turn:192.168.1.5:8443", "::1": "turn:192.168.1.5:8443",
 	} {
 		list, ttl := embedded.forPeer("p_1", host, 0)
-		if len(list) != 1 || fmt.Sprint(list[0].URLs) != fmt.Sprintf("[%s?transport=udp %s?transport=tcp]", want, want) || ttl != turnTTL {
+		if len(list) != 1 || fmt.Sprint(list[0].URLs) != fmt.Sprintf("[%[1]s?transport=udp %[1]s?transport=tcp %[2]s?transport=tcp]", want, strings.Replace(want, "turn", "turns", 1)) || ttl != turnTTL {
 			t.Errorf("%s: %+v", host, list)
 		}
 		expiry, peer, _ := strings.Cut(list[0].Username, ":")
 		if len(expiry) != len("1800000000") || peer != "p_1" || list[0].Credential == "" {
 			t.Errorf("%s: user name %q", host, list[0].Username)
+		}
+	}
+	// A certificate from a public authority is for names only.
+	embedded.name = "cast.example"
+	for host, want := range map[string]string{
+		"localhost": "turns:cast.example:8443", "192.168.1.5": "turns:cast.example:8443", "www.cast.example": "turns:www.cast.example:8443",
+	} {
+		if list, _ := embedded.forPeer("p_1", host, 0); list[0].URLs[2] != want+"?transport=tcp" || strings.Contains(list[0].URLs[0], ":cast.example") {
+			t.Errorf("%s: %v", host, list[0].URLs)
 		}
 	}
 	fixed := &iceServers{urls: []string{"turns:turn.example:443"}, user: "u", pass: "p", own: own}

@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"os"
-	"strconv"
+	"strings"
 	"time"
 
 	"castcode/internal/tlsutil"
@@ -31,7 +32,7 @@ func (s *server) announce(stdout io.Writer, env func(string) (string, bool)) err
 	case len(s.cfg.TURNURLs) > 0:
 		b.TURN = "the external server that is configured."
 	case s.cfg.TURN:
-		b.TURN = "built in, on the same port, UDP and TCP."
+		b.TURN = "built in, on the same port, " + s.ports.turnText() + "."
 	default:
 		b.TURN = "off; networks that block UDP to this server are not crossed."
 	}
@@ -44,7 +45,7 @@ func (s *server) announce(stdout io.Writer, env func(string) (string, bool)) err
 
 // urls are the base addresses for people, the preferred one first.
 func (s *server) urls() []string {
-	scheme, port := "https", strconv.Itoa(s.socket.LocalAddr().Port)
+	scheme, port := "https", s.ports.port()
 	if s.cfg.TLS == tlsutil.Off {
 		scheme = "http"
 	}
@@ -69,7 +70,7 @@ func (s *server) urls() []string {
 		}
 		urls = append(urls, url(scheme, a.Addr().String()))
 	}
-	if s.socket.LocalAddr().IP.IsUnspecified() || local {
+	if s.ports.socket.LocalAddr().IP.IsUnspecified() || local {
 		urls = append(urls, url("http", "localhost"))
 	}
 	return urls
@@ -77,11 +78,18 @@ func (s *server) urls() []string {
 
 // trustURL is where the certificate of the CA can be had, over plain HTTP, because HTTPS is not trusted yet.
 func (s *server) trustURL() string {
-	first := s.urls()[0]
-	if len(first) > 5 && first[:5] == "https" {
-		return "http" + first[5:] + "/ca"
+	first, err := url.Parse(s.urls()[0])
+	if err != nil {
+		return "/ca" // it is ours, and can be parsed
 	}
-	return first + "/ca"
+	first.Scheme, first.Path = "http", "/ca"
+	if s.ports.web != nil {
+		first.Host = net.JoinHostPort(first.Hostname(), portOf(s.ports.web))
+		if portOf(s.ports.web) == "80" {
+			first.Host = strings.TrimSuffix(first.Host, ":80")
+		}
+	}
+	return first.String()
 }
 
 func (s *server) certificateText() string {

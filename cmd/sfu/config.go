@@ -26,6 +26,9 @@ type Config struct {
 
 	// Addr is where to listen, "host:port" or ":port". Port 0 takes a free one.
 	Addr string
+	// HTTPAddr is a further address for plain HTTP, TURNAddr one for TURN over UDP and TCP, TURNTLSAddr one for TURN
+	// over TLS; empty: none.
+	HTTPAddr, TURNAddr, TURNTLSAddr string
 	// Hosts are configured names and addresses, lower case, preferred one first; may be empty.
 	Hosts []string
 	// PublicIPs are addresses to advertise that are on no interface.

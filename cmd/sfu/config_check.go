@@ -33,6 +33,7 @@ func check(s stack, secrets map[string]logging.Secret) (*Config, Faults) {
 	k.turn()
 	k.rooms()
 	k.running()
+	k.listeners()
 	k.warnings()
 	return k.c, k.faults
 }
@@ -256,8 +257,40 @@ func (k *checker) admin() {
 		k.fail("admin-addr", k.c.AdminAddr+" can be reached by others, and there is no admin token",
 			"set --admin-token-file or CASTCODE_ADMIN_TOKEN, or use 127.0.0.1")
 	}
-	if collide(k.c.Addr, k.c.AdminAddr) {
-		k.fail("admin-addr", "is the same port as "+k.text("addr").from+" ("+k.c.Addr+")", "choose another port")
+}
+
+// listeners are the addresses beside --addr.
+func (k *checker) listeners() {
+	optional := func(name string) string {
+		if k.word(name) == "" {
+			return ""
+		}
+		return k.listen(name)
+	}
+	k.c.HTTPAddr, k.c.TURNAddr, k.c.TURNTLSAddr = optional("http-addr"), optional("turn-addr"), optional("turn-tls-addr")
+	off, words := k.c.TLS == tlsutil.Off, "is of no use with --tls off"
+	switch {
+	case off && k.c.HTTPAddr != "":
+		k.fail("http-addr", words+": --addr is plain HTTP already", "remove it")
+	case off && k.c.TURNTLSAddr != "":
+		k.fail("turn-tls-addr", words+": there is no certificate", "remove it")
+	}
+	for _, name := range []string{"turn-addr", "turn-tls-addr"} {
+		if k.word(name) != "" && !k.c.TURN {
+			k.fail(name, "is for the built-in TURN server, which does not run", "remove it, or --turn-urls and --turn off")
+		}
+	}
+	taken := []struct{ name, addr string }{{"addr", k.c.Addr}}
+	for _, next := range []struct{ name, addr string }{
+		{"admin-addr", k.c.AdminAddr}, {"http-addr", k.c.HTTPAddr}, {"turn-addr", k.c.TURNAddr}, {"turn-tls-addr", k.c.TURNTLSAddr},
+	} {
+		for _, other := range taken {
+			if collide(other.addr, next.addr) {
+				k.fail(next.name, "is the same port as "+k.text(other.name).from+" ("+other.addr+")", "choose another port")
+				break
+			}
+		}
+		taken = append(taken, next)
 	}
 }
 
@@ -292,7 +325,9 @@ func (k *checker) warnings() {
 	if k.c.Open {
 		warn("Open: everybody who reaches this server can join by room name.")
 	}
-	if _, port, err := net.SplitHostPort(k.c.Addr); err == nil && k.c.TLS == tlsutil.ACME && port != "443" && port != "80" {
+	_, port, err := net.SplitHostPort(k.c.Addr)
+	_, extra, _ := net.SplitHostPort(k.c.HTTPAddr)
+	if err == nil && k.c.TLS == tlsutil.ACME && port != "443" && port != "80" && extra != "80" {
 		warn("ACME: the authority calls port 443 or 80; make one of them reach port " + port + ".")
 	}
 }

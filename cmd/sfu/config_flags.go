@@ -21,6 +21,7 @@ const helpWidth = 100
 // hold; none is text.
 type settings struct {
 	Addr           string   `group:"net" default:":8443" placeholder:"[HOST]:PORT" help:"Listen here, TCP and UDP: pages, signaling, media and TURN share this port number."`
+	HTTPAddr       string   `group:"net" placeholder:"[HOST]:PORT" help:"Plain HTTP on one more port, such as :80: leads to HTTPS, has the page /ca and answers the challenges of --tls acme."`
 	Host           []string `group:"net" kind:"list" placeholder:"NAMES" help:"Names (or addresses) people type to get here. The first one is shown and put into QR codes; without it, the address of this machine is."`
 	PublicIP       []string `group:"net" kind:"list" placeholder:"IPS" help:"Public addresses of this machine when it stands behind a 1:1 NAT, as in most clouds. Media and TURN are offered there too."`
 	Origins        []string `group:"net" kind:"list" placeholder:"URLS" help:"Further web origins whose pages may use the signaling socket, as https://host[:port]."`
@@ -32,6 +33,8 @@ type settings struct {
 	ACMEEmail string `group:"tls" placeholder:"ADDRESS" help:"Whom the certificate authority may write to, for --tls acme."`
 
 	TURN             string   `group:"turn" default:"on" placeholder:"on|off" help:"Run the TURN server that helps browsers whose network blocks UDP. It reaches only this server."`
+	TURNAddr         string   `group:"turn" placeholder:"[HOST]:PORT" help:"One more port for TURN over UDP and TCP, such as :3478, for networks that know TURN by its number."`
+	TURNTLSAddr      string   `name:"turn-tls-addr" group:"turn" placeholder:"[HOST]:PORT" help:"One more port for TURN over TLS, such as :5349."`
 	TURNSecretFile   string   `group:"turn" placeholder:"FILE" help:"Shared secret for TURN credentials, mode 0600. Made and kept in the data directory when absent."`
 	TURNURLs         []string `name:"turn-urls" group:"turn" kind:"list" placeholder:"URLS" help:"Hand out this TURN server instead of the built-in one, as turn:host:port?transport=udp or turns:host:port. It takes the shared secret, or the account below."`
 	TURNUsername     string   `group:"turn" placeholder:"NAME" help:"Fixed account on the server of --turn-urls."`

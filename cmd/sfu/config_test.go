@@ -181,6 +181,10 @@ func TestEverySettingArrives(t *testing.T) {
 	if static.TURNUsername != "u" || static.TURNPassword.Reveal() != "pw" || static.TURN {
 		t.Errorf("static account: %+v", static)
 	}
+	more := load(t, environ(t), "--http-addr=:80", "--turn-addr=0.0.0.0:3478", "--turn-tls-addr=[::]:5349")
+	if got := fmt.Sprint(more.HTTPAddr, more.TURNAddr, more.TURNTLSAddr); got != ":800.0.0.0:3478[::]:5349" {
+		t.Errorf("further addresses: %s", got)
+	}
 	if got := load(t, environ(t), "--admin-addr", "off", "--turn", "off"); got.AdminAddr != "" || got.TURN {
 		t.Errorf("off: %+v", got)
 	}
@@ -251,6 +255,14 @@ func TestFaults(t *testing.T) {
 		{"--admin-addr=[::]:9443", "", "can be reached by others"},
 		{"--admin-addr=off-", "", "--admin-addr: \"off-\" is not an address"},
 		{"--admin-addr=127.0.0.1:8443", "", "is the same port as"},
+		{"--http-addr=80", "", `--http-addr: "80" is not an address`},
+		{"--http-addr=:8443", "", "--http-addr: is the same port as the default of --addr (:8443)"},
+		{"--turn-addr=:80 --http-addr=:80", "", "--turn-addr: is the same port as --http-addr (:80)"},
+		{"--turn-tls-addr=127.0.0.1:9443", "", "--turn-tls-addr: is the same port as the default of --admin-addr"},
+		{"--tls=off --addr=127.0.0.1:1 --http-addr=:80", "", "--http-addr: is of no use with --tls off"},
+		{"--tls=off --addr=127.0.0.1:1 --turn-tls-addr=:5349", "", "--turn-tls-addr: is of no use with --tls off"},
+		{"--turn=off --turn-addr=:3478", "", "--turn-addr: is for the built-in TURN server"},
+		{"--turn-urls=stun:a.example --turn-tls-addr=:5349", "", "--turn-tls-addr: is for the built-in TURN server"},
 		{"--admin-token-file=" + shared, "", "has mode 0640"},
 		{"", "CASTCODE_ADMIN_TOKEN=password", "CASTCODE_ADMIN_TOKEN: the admin token is worth about"},
 		{"", "CASTCODE_ADMIN_TOKEN=0123456789012345678901234567890", "is worth about 102 bits"},
@@ -373,6 +385,8 @@ func TestWarnings(t *testing.T) {
 		{"--open", "Open: everybody"},
 		{"--tls=acme --host=a.example", "make one of them reach port 8443"},
 		{"--tls=acme --host=a.example --addr=:443", ""},
+		{"--tls=acme --host=a.example --http-addr=:80", ""},
+		{"--tls=acme --host=a.example --http-addr=:81", "make one of them reach port 8443"},
 	} {
 		got := load(t, environ(t), strings.Fields(c.args)...).Warnings
 		if c.want == "" && len(got) != 0 || c.want != "" && (len(got) != 1 || !strings.Contains(got[0], c.want)) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -11,16 +10,13 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"strconv"
 	"sync"
 	"syscall"
 	"time"
 
 	"castcode/internal/logging"
-	"castcode/internal/portmux"
 	"castcode/internal/tlsutil"
 	"castcode/sfu"
-	"castcode/sfu/udp"
 	control "castcode/signal"
 	"castcode/turn"
 )
@@ -41,8 +37,7 @@ type server struct {
 	log        *logging.Log
 	store      *tlsutil.Store
 	source     *tlsutil.Source
-	socket     *udp.Socket
-	ports      *portmux.Mux
+	ports      ports
 	advertised *advertised
 	engine     *sfu.Engine
 	hub        *control.Hub
@@ -100,28 +95,6 @@ func (s *server) start() error {
 	return s.http()
 }
 
-// listen opens the one port number, TCP and UDP.
-func (s *server) listen() error {
-	for attempt := 0; ; attempt++ {
-		l, err := net.Listen("tcp", s.cfg.Addr)
-		if err != nil {
-			return fmt.Errorf("%w\n  hint: another program has the port; choose one with --addr", err)
-		}
-		at := l.Addr().(*net.TCPAddr).AddrPort()
-		s.socket, err = udp.Listen(at, s.log.Logger)
-		if err == nil {
-			s.ports = portmux.New(l, s.log.Logger)
-			s.advertised = newAdvertised(s.socket.LocalAddr(), s.cfg.PublicIPs)
-			return nil
-		}
-		_ = l.Close() // nobody has used it
-		// With port 0 the kernel chose a number that is free for TCP and may be taken for UDP.
-		if _, port, _ := net.SplitHostPort(s.cfg.Addr); port != "0" || attempt == 10 {
-			return fmt.Errorf("%w\n  hint: another program has the UDP port; choose one with --addr", err)
-		}
-	}
-}
-
 // events carries the engine's events to the Hub, which is made after it.
 type events struct{ hub *control.Hub }
 
@@ -135,7 +108,7 @@ func (s *server) planes() error {
 	joint := &events{}
 	var err error
 	s.engine, err = sfu.New(sfu.Config{
-		Socket: s.socket, Addresses: s.advertised.addresses, Events: joint,
+		Socket: s.ports.socket, Addresses: s.advertised.addresses, Events: joint,
 		Log: s.log.Logger, Pion: logging.NewPion(s.log.Logger),
 	})
 	if err != nil {
@@ -163,8 +136,11 @@ func (s *server) turnSecret() []byte {
 
 func (s *server) ice() *iceServers {
 	i := &iceServers{
-		port: strconv.Itoa(s.socket.LocalAddr().Port), own: s.advertised.addresses, urls: s.cfg.TURNURLs,
+		ends: s.ports.turnEnds(), own: s.advertised.addresses, urls: s.cfg.TURNURLs,
 		off: !s.cfg.TURN && len(s.cfg.TURNURLs) == 0,
+	}
+	if s.cfg.TLS != tlsutil.LocalCA && len(s.cfg.Hosts) > 0 {
+		i.name = s.cfg.Hosts[0]
 	}
 	if s.cfg.TURNUsername != "" {
 		i.user, i.pass = s.cfg.TURNUsername, s.cfg.TURNPassword.Reveal()
@@ -186,7 +162,7 @@ func (s *server) relay() error {
 	}
 	var err error
 	s.turn, err = turn.NewServer(turn.Config{
-		Packet: s.socket.TURN(), Streams: []net.Listener{s.ports.TURN()}, Media: s.socket,
+		Packets: s.ports.turnPackets(), Streams: s.ports.turnStreams(), Media: s.ports.socket,
 		MediaAddrs: s.advertised.addresses, RelayIP: s.advertised.relayIP(),
 		Secrets: func() [][]byte { return [][]byte{s.turnSecret()} }, Realm: realm, Log: s.log.Logger,
 	})
@@ -198,7 +174,7 @@ func (s *server) http() error {
 	s.site = &site{
 		socket: s.hub, whip: s.hub.WHIP(), whep: s.hub.WHEP(), mode: string(s.cfg.TLS), plain: s.cfg.TLS == tlsutil.Off,
 		hsts:     s.cfg.TLS == tlsutil.ACME || s.cfg.TLS == tlsutil.Files,
-		external: proxies(s.cfg.TrustedProxies).external, httpsPort: strconv.Itoa(s.socket.LocalAddr().Port),
+		external: proxies(s.cfg.TrustedProxies).external, httpsPort: s.ports.port(),
 		challenges: s.source.Challenge,
 	}
 	if ca := s.source.CA(); ca != nil {
@@ -211,10 +187,13 @@ func (s *server) http() error {
 	if err != nil {
 		return err
 	}
-	if s.cfg.TLS != tlsutil.Off {
-		s.run(tls.NewListener(s.ports.TLS(), s.source.TLS()), s.site.secure())
+	if s.ports.inner != nil {
+		s.run(s.ports.inner.HTTP(), s.site.secure())
 	}
-	s.run(s.ports.HTTP(), s.site.insecure())
+	s.run(s.ports.outer.HTTP(), s.site.insecure())
+	if s.ports.web != nil {
+		s.run(s.ports.web.HTTP(), s.site.insecure())
+	}
 	if admin != nil {
 		s.adminAt = admin.Addr().String()
 		s.run(admin, s.admin())
@@ -297,11 +276,6 @@ func (s *server) stop() {
 	if s.turn != nil {
 		s.turn.Close()
 	}
-	if s.ports != nil {
-		_ = s.ports.Close() // its listener was closed with the servers
-	}
-	if s.socket != nil {
-		_ = s.socket.Close() // nothing is left to be read from it
-	}
+	s.ports.close()
 	s.wg.Wait()
 }

@@ -88,6 +88,7 @@ func TestViewerThroughRelay(t *testing.T) {
 	}{
 		{"relay-udp", []string{"udp"}},
 		{"relay-tcp", []string{"tcp", "tls"}},
+		{"relay-tls", []string{"tls"}},
 	} {
 		t.Run(way.query, func(t *testing.T) {
 			v := st.joinLink(t, s, "viewer "+way.query, code, "?ice="+way.query)

@@ -141,6 +141,7 @@ test('pcConfig leaves the paths that ?ice= asks for', () => {
   assert.deepEqual(pcConfig(servers, 'relay-udp').iceServers[0].urls, ['turn:h:1?transport=udp']);
   assert.deepEqual(pcConfig(servers, 'relay-tcp').iceServers[0].urls, ['turn:h:1?transport=tcp', 'turns:h:1?transport=tcp']);
   assert.equal(pcConfig(servers, 'relay-tcp').iceServers[0].credential, 'p');
+  assert.deepEqual(pcConfig(servers, 'relay-tls').iceServers[0].urls, ['turns:h:1?transport=tcp']);
   assert.deepEqual(pcConfig([{ urls: 'stun:h' }], 'relay-udp').iceServers, []);
 });
 

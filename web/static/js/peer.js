@@ -19,7 +19,7 @@ const RESTART_TIMEOUT = 4000;
 /** Refusals that another try does not change; the page decides what comes next. */
 const FINAL = ['auth', 'bad_state', 'bad_offer', 'code_format', 'code_unknown', 'code_limited', 'codec_unsupported', 'not_live', 'already_casting', 'room_full'];
 
-/** @typedef {'' | 'relay' | 'relay-udp' | 'relay-tcp'} IcePolicy which paths `?ice=` leaves */
+/** @typedef {'' | 'relay' | 'relay-udp' | 'relay-tcp' | 'relay-tls'} IcePolicy which paths `?ice=` leaves */
 /** @typedef {(offer: string, slots: Object<string, string>) => Promise<string>} Exchange gives the answer */
 
 /**
@@ -34,11 +34,11 @@ export function pcConfig(servers, policy) {
   if (!policy) return config;
   config.iceTransportPolicy = 'relay';
   if (policy === 'relay') return config;
-  const tcp = policy === 'relay-tcp';
+  const wanted = { 'relay-udp': /^turn:(?!.*transport=tcp)/, 'relay-tcp': /^turns:|^turn:.*transport=tcp/, 'relay-tls': /^turns:/ }[policy];
   config.iceServers = servers
     .map((server) => {
       const urls = Array.isArray(server.urls) ? server.urls : [server.urls];
-      const kept = urls.filter((url) => (/^turns:|transport=tcp/.test(url)) === tcp && /^turns?:/.test(url));
+      const kept = urls.filter((url) => wanted.test(url));
       return Object.assign({}, server, { urls: kept });
     })
     .filter((server) => server.urls.length > 0);
