@@ -22,6 +22,7 @@ wanted() {
 		Xvfb xvfb
 		certutil libnss3-tools
 		turnutils_uclient coturn
+		turnserver coturn
 		ip iproute2
 		nft nftables
 		node nodejs

@@ -28,13 +28,18 @@ type guest struct {
 
 func newGuest(t *testing.T, base string) *guest {
 	t.Helper()
+	return newGuestWith(t, base, webrtc.Configuration{})
+}
+
+func newGuestWith(t *testing.T, base string, config webrtc.Configuration) *guest {
+	t.Helper()
 	m := &webrtc.MediaEngine{}
 	if err := m.RegisterDefaultCodecs(); err != nil {
 		t.Fatal(err)
 	}
 	s := webrtc.SettingEngine{}
 	s.SetIncludeLoopbackCandidate(true)
-	pc, err := webrtc.NewAPI(webrtc.WithMediaEngine(m), webrtc.WithSettingEngine(s)).NewPeerConnection(webrtc.Configuration{})
+	pc, err := webrtc.NewAPI(webrtc.WithMediaEngine(m), webrtc.WithSettingEngine(s)).NewPeerConnection(config)
 	if err != nil {
 		t.Fatal(err)
 	}
