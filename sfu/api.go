@@ -49,8 +49,9 @@ func settings(mux ice.UDPMux, logs logging.LoggerFactory) (webrtc.SettingEngine,
 
 // askMost is how often a caster is asked for one lost packet, every 100 ms. The library asks for as long as the packet is
 // among the newest 512, which of a slow stream is half a minute, also when the answers cannot be taken; a browser that
-// answers all of it has nothing left for the picture.
-const askMost = 10
+// answers all of it has nothing left for the picture. These are two seconds: longer than a network holds its breath, and
+// what is older helps nobody.
+const askMost = 20
 
 // newCasterAPI makes the connection of one caster, which receives: it asks for lost packets (NACK), reports per-packet
 // arrival so that the sender's estimate works (transport-wide congestion control) and sends receiver reports.
