@@ -26,9 +26,9 @@ const (
 // replayWindow is how far behind the newest a packet of a caster may be, in packets (RFC 3711 §3.3.2): 2 s of 8 Mbit/s.
 const replayWindow = 2048
 
-// settings is how every connection of the engine behaves: ICE-lite on the one socket, DTLS server, no mDNS, AES-GCM
+// settings is how every connection of the engine behaves: ICE-lite on the one socket, no mDNS, AES-GCM
 // before AES-CM because it seals in a quarter of the time.
-func settings(mux ice.UDPMux, logs logging.LoggerFactory) (webrtc.SettingEngine, error) {
+func settings(mux ice.UDPMux, logs logging.LoggerFactory) webrtc.SettingEngine {
 	s := webrtc.SettingEngine{LoggerFactory: logs}
 	s.SetLite(true)
 	s.SetICEUDPMux(mux)
@@ -43,8 +43,7 @@ func settings(mux ice.UDPMux, logs logging.LoggerFactory) (webrtc.SettingEngine,
 	s.SetDTLSConnectContextMaker(func() (context.Context, func()) {
 		return context.WithTimeout(context.Background(), dtlsTimeout)
 	})
-	err := s.SetAnsweringDTLSRole(webrtc.DTLSRoleServer)
-	return s, err
+	return s
 }
 
 // askMost is how often a caster is asked for one lost packet, every 100 ms. The library asks for as long as the packet is
@@ -56,8 +55,15 @@ const askMost = 20
 // newCasterAPI makes the connection of one caster, which receives: it asks for lost packets (NACK), reports per-packet
 // arrival so that the sender's estimate works (transport-wide congestion control) and sends receiver reports.
 // Retransmissions come in on their own stream (RFC 4588); pion puts them back into the main one. The caster's own
-// reports go to in.
-func newCasterAPI(s webrtc.SettingEngine, in *reports) (*webrtc.API, error) {
+// reports go to in. passive says that the caster waits for us to begin the DTLS handshake; otherwise it has to.
+func newCasterAPI(s webrtc.SettingEngine, in *reports, passive bool) (*webrtc.API, error) {
+	role := webrtc.DTLSRoleServer
+	if passive {
+		role = webrtc.DTLSRoleClient
+	}
+	if err := s.SetAnsweringDTLSRole(role); err != nil {
+		return nil, err
+	}
 	m := &webrtc.MediaEngine{}
 	if err := registerCodecs(m); err != nil {
 		return nil, err

@@ -20,6 +20,7 @@ type caster struct {
 	connection
 	slots      map[string]Slot  // by mid; fixed
 	reports    *reports         // fixed
+	passive    bool             // it is the DTLS server; fixed
 	undeclared map[uint8]string // mids of streams whose SSRC the offer does not tell, by payload type; fixed
 
 	// guarded by restartMu, which is held for the time of a restart
@@ -37,7 +38,7 @@ type caster struct {
 // newCaster answers offer. Nothing is forwarded before the engine has put the caster into its cast, because the
 // peer cannot connect without the answer.
 func newCaster(ctx context.Context, e *Engine, id string, on *cast, offer string, parsed *transport.Offer, ms []media) (*caster, string, error) {
-	c := &caster{slots: map[string]Slot{}, offer: parsed, undeclared: parsed.Undeclared()}
+	c := &caster{slots: map[string]Slot{}, offer: parsed, passive: parsed.Passive(), undeclared: parsed.Undeclared()}
 	if len(c.undeclared) > 0 {
 		c.sdp, c.streams = offer, newUndeclared(c.undeclared)
 	}
@@ -45,7 +46,7 @@ func newCaster(ctx context.Context, e *Engine, id string, on *cast, offer string
 		c.slots[m.mid] = m.slot
 	}
 	c.reports = &reports{caster: c, said: map[uint32]said{}}
-	api, err := newCasterAPI(e.settings, c.reports)
+	api, err := newCasterAPI(e.settings, c.reports, c.passive)
 	if err != nil {
 		return nil, "", err
 	}

@@ -136,7 +136,7 @@ func encoders() map[string]struct {
 		"sound alone":                        {together("0", opus("0", send)), "audio recvonly", ""},
 		"both":                               {both(), "audio recvonly, video recvonly", ""},
 		"setup active":                       {active(both(), "active"), "audio recvonly, video recvonly", ""},
-		"setup passive":                      {active(both(), "passive"), "bad_offer", "setup:passive"},
+		"setup passive":                      {active(both(), "passive"), "audio recvonly, video recvonly", ""},
 		"setup holdconn":                     {active(both(), "holdconn"), "bad_offer", "setup:holdconn"},
 		"sendrecv":                           {together("0 1", opus("0", "a=sendrecv"), vp8("1", "a=sendrecv")), "audio recvonly, video recvonly", ""},
 		"no direction":                       {together("0 1", opus("0"), vp8("1")), "audio recvonly, video recvonly", ""},
@@ -230,11 +230,12 @@ func TestWhatEncodersOffer(t *testing.T) {
 			t.Errorf("%s: without H.264:\n%s", name, answer)
 		}
 		for what, wrong := range map[string]bool{
-			"is not the passive end": !strings.Contains(answer, "a=setup:passive") || strings.Contains(answer, "a=setup:active"),
-			"a group":                strings.Contains(answer, "a=group:") != strings.Contains(offer, "a=group:"),
-			"reduced reports":        strings.Contains(answer, "a=rtcp-rsize") != strings.Contains(offer, "a=rtcp-rsize"),
-			"a space at the end":     strings.Contains(answer, " \r\n"),
-			"no SDP":                 func() bool { _, err := e.Outline(answer); return err != nil }(),
+			"is at the wrong end": strings.Contains(answer, "a=setup:active") != strings.Contains(offer, "a=setup:passive") ||
+				strings.Contains(answer, "a=setup:passive") == strings.Contains(offer, "a=setup:passive"),
+			"a group":            strings.Contains(answer, "a=group:") != strings.Contains(offer, "a=group:"),
+			"reduced reports":    strings.Contains(answer, "a=rtcp-rsize") != strings.Contains(offer, "a=rtcp-rsize"),
+			"a space at the end": strings.Contains(answer, " \r\n"),
+			"no SDP":             func() bool { _, err := e.Outline(answer); return err != nil }(),
 		} {
 			if wrong {
 				t.Errorf("%s: %s in\n%s", name, what, answer)

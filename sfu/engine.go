@@ -106,9 +106,7 @@ func New(cfg Config) (*Engine, error) {
 		peers:        map[string]peer{},
 	}
 	e.clock = transport.NewClock(e.begun, 0)
-	if e.settings, err = settings(e.mux, cfg.Pion); err != nil {
-		return nil, err
-	}
+	e.settings = settings(e.mux, cfg.Pion)
 	e.transport, err = transport.NewServer(transport.Config{
 		Candidates: candidates(cfg.Addresses), Send: handshakes{cfg.Socket}, Refused: cfg.Socket.Refused,
 		Clock: e.clock, Logs: cfg.Pion,

@@ -89,7 +89,7 @@ func (r *restart) run(s *transport.Session, now int64) {
 func (c *caster) restart(ctx context.Context, o *transport.Offer, sdp string) (string, error) {
 	c.restartMu.Lock()
 	defer c.restartMu.Unlock()
-	if err := o.Restarts(c.offer); err != nil {
+	if err := o.Restarts(c.offer, c.passive); err != nil {
 		return "", err
 	}
 	if !c.restarts.Allow(c.engine.now()) {

@@ -169,6 +169,7 @@ func TestRestartRefusals(t *testing.T) {
 			{"not SDP", "c", id, "hello", "bad_sdp"},
 			{"the same credentials", "c", id, same, "bad_offer"},
 			{"another certificate", "c", id, strange, "bad_offer"},
+			{"DTLS turned around", "c", id, strings.ReplaceAll(other, "a=setup:actpass", "a=setup:passive"), "bad_offer"},
 			{"another m-line", "c", id, strings.ReplaceAll(strings.ReplaceAll(other, "a=mid:0", "a=mid:7"), "BUNDLE 0", "BUNDLE 7"), "bad_offer"},
 		} {
 			if got := code(c.cast, c.id, c.offer); got != c.code {

@@ -95,7 +95,7 @@ const (
 		{ slot: 'screen', rid: 'h', codec: 'H264', width: 1920, height: 1080, fps: 29.97, bitrate: 4210000, keyframe: 12400 },
 		{ slot: 'screen', rid: 'l', codec: 'H264', width: 640, height: 360, fps: 30, bitrate: 512000, keyframe: 840 }] }`
 	encoderGone = `{ present: false, agent: 'FFmpeg', since: 12000, warnings: [], streams: [],
-		refused: { code: 'bad_offer', reason: 'a=setup:passive: the encoder must begin the DTLS handshake' } }`
+		refused: { code: 'bad_offer', reason: 'm-line "0" has no a=rtcp-mux' } }`
 )
 
 // dark makes the system of the window wish for dark colours, or not, and for no transitions between the two.

@@ -10,7 +10,8 @@ import (
 // Unified is sdp, of which o was read, in the form that every library understands (pion/webrtc v3 takes only this one):
 //
 //   - One transport. Peers that could do without a bundle offer each m-line with ICE credentials and candidates of its
-//     own; those of the first in the BUNDLE group count for all (RFC 9143 §7.2.1), so the others are left out.
+//     own; those of the first in the BUNDLE group count for all (RFC 9143 §7.2.1), so the others are left out. So is their
+//     a=setup, of which a library might take the first that it finds.
 //   - A BUNDLE group, even of one m-line, as the only group.
 //   - A direction in each m-line: it may stand at session level, or not at all (RFC 8866 §6.7: sendrecv).
 //   - No identifier of a header extension that means different ones in the BUNDLE group.
@@ -104,7 +105,7 @@ func (m *Media) plain(line string) string {
 
 // leavesOut says whether Unified leaves an attribute of m out, where t has the transport.
 func (m *Media) leavesOut(name, value string, t *Media) bool {
-	if m != t && !m.sharesTransport(t) && ofTransport(name) {
+	if m != t && (name == "setup" || !m.sharesTransport(t) && ofTransport(name)) {
 		return true
 	}
 	if !m.undeclared() {

@@ -17,6 +17,7 @@ func TestUnified(t *testing.T) {
 		"line feeds alone":       {strings.ReplaceAll(offered, "\r", ""), offered},
 		"empty lines at the end": {offered + "\r\n\r\n", offered},
 		"apart":                  {replace("a=mid:a\r\n", "a=mid:a\r\n"+apart), offered},
+		"another setup":          {replace("a=mid:a\r\n", "a=mid:a\r\na=setup:passive\r\n"), offered},
 		"no group":               {replace(group, ""), replace(group, "") + "GROUP v"},
 		"another group":          {replace(group, "a=group:LS v a\r\n"+group), offered},
 	} {

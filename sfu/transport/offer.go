@@ -65,8 +65,7 @@ type Media struct {
 }
 
 // ParseOffer reads an offer of a viewer or a caster within bounds, before any library sees it. It refuses data
-// channels, m-lines without a mid, media without rtcp-mux or over anything but DTLS-SRTP, and peers that want to be the
-// DTLS server. An error is an *Error: bad_sdp for what is malformed, bad_offer for what is well-formed and of no use.
+// channels, m-lines without a mid, media without rtcp-mux or over anything but DTLS-SRTP. An error is an *Error: bad_sdp for what is malformed, bad_offer for what is well-formed and of no use.
 // Candidates are counted and ignored: the server is ICE-lite and sends no checks.
 func ParseOffer(sdp string) (*Offer, error) {
 	o, err := Outline(sdp)

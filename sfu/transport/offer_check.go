@@ -150,8 +150,20 @@ func (s *section) usable() error {
 		return BadOffer("no fingerprint by SHA-256, SHA-384 or SHA-512")
 	case s.setup == "":
 		return BadOffer("no a=setup")
-	case s.setup != "actpass" && s.setup != "active":
-		return BadOffer("a=setup:%s, must be actpass or active: the server is the passive end", clip(s.setup))
+	case s.setup != "actpass" && s.setup != "active" && s.setup != "passive":
+		return BadOffer("a=setup:%s, must be actpass, active or passive", clip(s.setup))
+	}
+	return nil
+}
+
+// Passive says whether the peer wants to be the DTLS server (RFC 5763 §5), as FFmpeg's first encoder for WHIP does. Only
+// casters may: a session answers as server.
+func (o *Offer) Passive() bool { return o.transport().setup == "passive" }
+
+// begins says whether the peer begins the DTLS handshake, as a viewer must. The error is an *Error, or nil.
+func (o *Offer) begins() error {
+	if o.Passive() {
+		return BadOffer("a=setup:passive, must be actpass or active: the server is the passive end toward viewers")
 	}
 	return nil
 }
@@ -181,8 +193,12 @@ func (o *Offer) Together() error {
 }
 
 // Restarts says whether o is an offer of an ICE restart of the connection for which before was made: the same m-lines
-// and certificate, other ICE credentials (RFC 8839 §4.4.1.1.1). The error is an *Error, or nil.
-func (o *Offer) Restarts(before *Offer) error {
+// and certificate, other ICE credentials (RFC 8839 §4.4.1.1.1). passive is what the first offer of the connection was:
+// whoever began the DTLS handshake stays its client (RFC 8842 §5.5). The error is an *Error, or nil.
+func (o *Offer) Restarts(before *Offer, passive bool) error {
+	if setup := o.transport().setup; setup != "actpass" && o.Passive() != passive {
+		return BadOffer("a restart that turns DTLS around: a=setup:%s", setup)
+	}
 	if len(o.Media) != len(before.Media) {
 		return BadOffer("a restart with %d m-lines instead of %d", len(o.Media), len(before.Media))
 	}

@@ -116,13 +116,16 @@ func (s *Server) Count(d Drop) uint64 {
 }
 
 // Open makes a session for offer and the answer to it. names gives a name to the mid of each m-line that is to be
-// sent; the other m-lines become inactive. now is the caller's clock. woken is called when the handshake has ended,
+// sent; the other m-lines become inactive. The peer must be ready to begin the DTLS handshake. now is the caller's clock. woken is called when the handshake has ended,
 // on its goroutine: it must not block, and should make the shard call Tick. It may be nil. owner is
 // what Session.Owner returns.
 //
 // While too many sessions are on their way up, Open waits up to 2 s for one of them. Errors are *Error, ErrClosed or
 // ctx's.
 func (s *Server) Open(ctx context.Context, offer *Offer, names map[string]string, now int64, owner any, woken func(*Session)) (*Session, string, error) {
+	if err := offer.begins(); err != nil {
+		return nil, "", err
+	}
 	tracks, err := s.agree(offer, names)
 	if err != nil {
 		return nil, "", err

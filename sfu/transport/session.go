@@ -99,6 +99,9 @@ func (s *Session) Restart(offer *Offer, now int64) (answer string, err error) {
 	if s.state == closed {
 		return "", ErrClosed
 	}
+	if err := offer.begins(); err != nil {
+		return "", err
+	}
 	if err := offer.renews(s.ice.current.remoteUfrag, s.fingerprints); err != nil {
 		return "", err
 	}

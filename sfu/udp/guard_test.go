@@ -27,6 +27,7 @@ const (
 	rtp         = "80600001 00000001 11223344" + tag
 	rtcp        = "80c90001 11223344 80000001" + tag
 	clientHello = "16feff 0000 000000000000 0004 01000000"
+	serverHello = "16fefd 0000 000000000000 0004 02000000"
 )
 
 var check = signed("00010020" + transaction + "00060003 613a6200")
@@ -72,6 +73,7 @@ var datagrams = map[string]struct {
 	"rtcp cut":                     {"80c90001 11223344 80000001 000000000000000000", dropRTCP, 0, 0},
 	"rtcp first packet over":       {"80c90002 11223344 80000001" + tag, dropRTCP, 0, 0},
 	"client hello":                 {hex: clientHello, kind: KindDTLS},
+	"server hello":                 {hex: serverHello, kind: KindDTLS},
 	"two records":                  {hex: clientHello + clientHello, kind: KindDTLS},
 	"record runs over":             {"16feff 0000 000000000000 0005 01000000", dropDTLS, 0, 0},
 	"record of nothing":            {"16feff 0000 000000000000 0000", dropDTLS, 0, 0},

@@ -110,8 +110,9 @@ func TestMediaOnlyAfterCheck(t *testing.T) {
 	s := listen(t, "127.0.0.1:0")
 	peer := dial(t, s, "127.0.0.1")
 	peer.Write(unhex(t, clientHello))
+	peer.Write(unhex(t, serverHello))
 	peer.Write(unhex(t, rtp))
-	until(t, "two drops", func() bool { return s.Counts().Dropped["unknown_source"] == 2 })
+	until(t, "three drops", func() bool { return s.Counts().Dropped["unknown_source"] == 3 })
 
 	peer.Write(unhex(t, check))
 	_, from := receive(t, s.Media())
@@ -124,14 +125,14 @@ func TestMediaOnlyAfterCheck(t *testing.T) {
 	if n, err := peer.Read(p); err != nil || !bytes.Equal(p[:n], answer) {
 		t.Fatalf("peer got %x, %v", p[:n], err)
 	}
-	for _, hex := range []string{clientHello, rtp, rtcp} {
+	for _, hex := range []string{clientHello, serverHello, rtp, rtcp} {
 		peer.Write(unhex(t, hex))
 		if got, _ := receive(t, s.Media()); !bytes.Equal(got, unhex(t, hex)) {
 			t.Errorf("got %x", got)
 		}
 	}
 	n := s.Counts()
-	if n.Checks != 1 || n.DTLS != 1 || n.RTP != 1 || n.RTCP != 1 || n.Received != 6 || n.Sent != 1 || n.Remotes != 1 {
+	if n.Checks != 1 || n.DTLS != 2 || n.RTP != 1 || n.RTCP != 1 || n.Received != 8 || n.Sent != 1 || n.Remotes != 1 {
 		t.Errorf("counts %+v", n)
 	}
 }

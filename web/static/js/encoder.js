@@ -54,11 +54,11 @@ export function gstreamerLine(url, token) {
 
 /**
  * A file. The muxer takes H.264 without B-frames and Opus in stereo at 48 kHz, and hears no wish for a keyframe, hence
- * one every 60 frames. Unless told otherwise it waits for the server to begin DTLS, and the server waits for it.
+ * one every 60 frames.
  * @param {string} url @param {string} token none when empty
  */
 export function ffmpegLine(url, token) {
-  const output = ['-f whip -whip_flags dtls_active'];
+  const output = ['-f whip'];
   if (token) output.push('-authorization "' + token + '"');
   return 'ffmpeg -re -i input.mp4 -c:v libx264 -profile:v baseline -bf 0 -pix_fmt yuv420p -tune zerolatency -g 60 -b:v 2500k' +
     ' -c:a libopus -ar 48000 -ac 2 -b:a 128k ' + output.join(' ') + ' "' + url + '"';
