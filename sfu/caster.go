@@ -40,7 +40,7 @@ type caster struct {
 func newCaster(ctx context.Context, e *Engine, id string, on *cast, offer string, parsed *transport.Offer, ms []media) (*caster, string, error) {
 	c := &caster{slots: map[string]Slot{}, offer: parsed, passive: parsed.Passive(), undeclared: parsed.Undeclared()}
 	if len(c.undeclared) > 0 {
-		c.sdp, c.streams = offer, newUndeclared(c.undeclared)
+		c.sdp, c.streams = offer, newUndeclared(c.undeclared, len(parsed.Media))
 	}
 	for _, m := range ms {
 		c.slots[m.mid] = m.slot

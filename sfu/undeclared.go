@@ -7,8 +7,8 @@ import (
 )
 
 // An offer need not say which SSRC its streams have: where an m-line sends one stream, the payload type tells it (RFC
-// 9143 §9.2). The library wants to be told, so it is told an SSRC that nobody has, and the right one when the first
-// packet has come. Nothing of the stream is lost meanwhile, and the peer does not notice.
+// 9143 §9.2). The library wants to be told, so it is when the first packet has come. Nothing of the stream is lost
+// meanwhile, and the peer does not notice.
 
 // undeclared is what the library was told of such streams.
 type undeclared struct {
@@ -16,8 +16,14 @@ type undeclared struct {
 	heard map[string]bool   // the mids whose SSRC is the right one
 }
 
-func newUndeclared(mids map[uint8]string) undeclared {
+// newUndeclared is for an offer with so many m-lines. Of a single one the library would make a stream that belongs to no
+// m-line, so it is told an SSRC that nobody has. Of several it must not be told such a one: it takes its time to follow,
+// and when two are set right in quick succession it gives the second stream what it was told for it at first.
+func newUndeclared(mids map[uint8]string, lines int) undeclared {
 	u := undeclared{ssrcs: map[string]uint32{}, heard: map[string]bool{}}
+	if lines > 1 {
+		return u
+	}
 	for _, mid := range mids {
 		u.ssrcs[mid] = rand.Uint32()
 	}

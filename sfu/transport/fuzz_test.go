@@ -20,9 +20,14 @@ func FuzzOffer(f *testing.F) {
 		if err != nil {
 			return
 		}
-		unified, err := ParseOffer(o.Unified(offer, map[string]uint32{}))
+		ssrcs := map[string]uint32{}
+		for _, m := range o.Media {
+			ssrcs[m.Mid] = 1
+		}
+		told := o.Unified(offer, ssrcs)
+		unified, err := ParseOffer(told)
 		if err != nil || len(unified.Media) != len(o.Media) || len(unified.Undeclared()) > 0 {
-			t.Errorf("the unified offer: %v\n%s", err, o.Unified(offer, nil))
+			t.Errorf("the unified offer: %v\n%s", err, told)
 		}
 		names := map[string]string{}
 		for _, m := range o.Media {

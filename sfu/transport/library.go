@@ -15,7 +15,7 @@ import (
 //   - A BUNDLE group, even of one m-line, as the only group.
 //   - A direction in each m-line: it may stand at session level, or not at all (RFC 8866 §6.7: sendrecv).
 //   - No identifier of a header extension that means different ones in the BUNDLE group.
-//   - An SSRC in each m-line of Undeclared, that of ssrcs by mid. Resends are left out of it, since theirs is not known,
+//   - An SSRC in each m-line of Undeclared of which ssrcs, by mid, has one. Resends are left out of it, since theirs is not known,
 //     and so are extensions that tell streams apart, by which a library would look for them itself.
 func (o *Offer) Unified(sdp string, ssrcs map[string]uint32) string {
 	var b strings.Builder
@@ -32,8 +32,8 @@ func (o *Offer) Unified(sdp string, ssrcs map[string]uint32) string {
 		default:
 			b.WriteString("a=" + m.direction + "\r\n")
 		}
-		if m.undeclared() {
-			fmt.Fprintf(&b, "a=ssrc:%d cname:%s\r\n", ssrcs[m.Mid], cname)
+		if ssrc, known := ssrcs[m.Mid]; known && m.undeclared() {
+			fmt.Fprintf(&b, "a=ssrc:%d cname:%s\r\n", ssrc, cname)
 		}
 	}
 	for line := range strings.SplitSeq(sdp, "\n") {
