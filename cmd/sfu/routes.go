@@ -16,6 +16,7 @@ import (
 
 	"rsc.io/qr"
 
+	"castcode/internal/tlsutil"
 	"castcode/web"
 )
 
@@ -30,6 +31,7 @@ type site struct {
 	socket     http.Handler // /ws
 	whip, whep http.Handler // what is below /whip/ and /whep/
 	ca         []byte       // PEM; nil when there is no local CA
+	profile    []byte       // the same for Apple's systems
 	print      string       // fingerprint of the CA
 	mode       string       // of TLS
 	hsts       bool
@@ -87,7 +89,6 @@ func (s *site) secure() http.Handler {
 		m.HandleFunc(pattern, page.serve)
 	}
 	m.Handle("/ws", s.socket)
-	m.HandleFunc("POST /qr", drawQR)
 	s.open(m)
 	return s.headers(s.doors(m))
 }
@@ -107,21 +108,27 @@ func (s *site) doors(pages http.Handler) http.Handler {
 	})
 }
 
-// open adds what is served over plain HTTP too: the pages' files, the CA and the state of the server.
+// open adds what is served over plain HTTP too: the pages' files, the CA, QR codes and the state of the server.
 func (s *site) open(m *http.ServeMux) {
 	m.HandleFunc("GET /healthz", s.health)
+	m.HandleFunc("POST /qr", drawQR)
 	for url, a := range s.assets {
 		m.HandleFunc("GET "+url, a.serve)
 	}
 	m.HandleFunc("GET /ca.json", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(map[string]string{"mode": s.mode, "fingerprint": s.print}) // the client has gone
+		_ = json.NewEncoder(w).Encode(map[string]string{"mode": s.mode, "fingerprint": s.print, "port": s.httpsPort}) // the client has gone
 	})
 	if s.ca != nil {
 		m.HandleFunc("GET /ca.crt", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/x-x509-ca-cert")
 			w.Header().Set("Content-Disposition", `attachment; filename="castcode-ca.crt"`)
 			_, _ = w.Write(s.ca) // the client has gone
+		})
+		m.HandleFunc("GET /ca.mobileconfig", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", tlsutil.ProfileType)
+			w.Header().Set("Content-Disposition", `attachment; filename="castcode-ca.mobileconfig"`)
+			_, _ = w.Write(s.profile) // the client has gone
 		})
 	}
 }

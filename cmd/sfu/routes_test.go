@@ -15,7 +15,7 @@ import (
 func newSite(t *testing.T) *site {
 	t.Helper()
 	s := &site{
-		socket: http.NotFoundHandler(), whip: http.NotFoundHandler(), whep: http.NotFoundHandler(), mode: "local-ca", print: "AA:BB", ca: []byte("-----BEGIN CERTIFICATE-----\n"),
+		socket: http.NotFoundHandler(), whip: http.NotFoundHandler(), whep: http.NotFoundHandler(), mode: "local-ca", print: "AA:BB", ca: []byte("-----BEGIN CERTIFICATE-----\n"), profile: []byte("<plist>"),
 		external: proxies(nil).external, httpsPort: "8443",
 	}
 	if err := s.load(); err != nil {
@@ -139,6 +139,7 @@ func TestPlainHTTP(t *testing.T) {
 		{"the LAN, IPv6", "[fd00::1]:8443", "/w?lang=zh", "[fd00::9]:1", 307, "https://[fd00::1]:8443/w?lang=zh"},
 		{"the CA's page", "192.168.1.5:8443", "/ca", "192.168.1.9:1", 200, ""},
 		{"the CA", "192.168.1.5:8443", "/ca.crt", "192.168.1.9:1", 200, ""},
+		{"the CA for Apple's systems", "192.168.1.5:8443", "/ca.mobileconfig", "192.168.1.9:1", 200, ""},
 		{"its fingerprint", "192.168.1.5:8443", "/ca.json", "192.168.1.9:1", 200, ""},
 		{"health", "192.168.1.5:8443", "/healthz", "192.168.1.9:1", 200, ""},
 		{"the socket", "192.168.1.5:8443", "/ws", "192.168.1.9:1", 307, "https://192.168.1.5:8443/ws"},
@@ -151,6 +152,13 @@ func TestPlainHTTP(t *testing.T) {
 		if w.Code != c.status || w.Header().Get("Location") != c.location {
 			t.Errorf("%s: %d %q, want %d %q", c.name, w.Code, w.Header().Get("Location"), c.status, c.location)
 		}
+	}
+	if r := ask(h, "POST", "192.168.1.5:8443", "/qr", "192.168.1.9:1", false, "http://192.168.1.5:8443/ca"); r.StatusCode != 200 {
+		t.Errorf("the QR code of the CA's page: %d", r.StatusCode)
+	}
+	r := ask(h, "GET", "192.168.1.5:8443", "/ca.mobileconfig", "192.168.1.9:1", false, "")
+	if body, _ := io.ReadAll(r.Body); r.Header.Get("Content-Type") != "application/x-apple-aspen-config" || string(body) != "<plist>" {
+		t.Errorf("the profile is %q, %s", r.Header.Get("Content-Type"), body)
 	}
 	s.plain = true
 	if r := ask(s.insecure(), "GET", "192.168.1.5", "/", "192.168.1.9:1", false, ""); r.StatusCode != 200 {

@@ -178,7 +178,7 @@ func (s *server) http() error {
 		challenges: s.source.Challenge,
 	}
 	if ca := s.source.CA(); ca != nil {
-		s.site.ca, s.site.print = ca.PEM(), ca.Fingerprint()
+		s.site.ca, s.site.profile, s.site.print = ca.PEM(), ca.Profile(), ca.Fingerprint()
 	}
 	if err := s.site.load(); err != nil {
 		return err
