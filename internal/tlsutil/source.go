@@ -44,7 +44,8 @@ type Config struct {
 	// Machine lists names and addresses for LocalCA; nil means ThisMachine.
 	Machine func() Machine
 
-	now func() time.Time // tests move it
+	now  func() time.Time // tests move it
+	acme *acme.Client     // tests ask an authority of their own; nil is Let's Encrypt
 }
 
 // Source is where the certificates of a running server come from. Its methods may be called from any goroutine.
@@ -90,6 +91,7 @@ func Open(cfg Config) (*Source, error) {
 			Cache:      autocert.DirCache(filepath.Join(cfg.Store.secrets, "acme")),
 			HostPolicy: autocert.HostWhitelist(cfg.Names...),
 			Email:      cfg.Email,
+			Client:     cfg.acme,
 		}
 		s.tls = serverConfig(s.acme.GetCertificate)
 		s.tls.NextProtos = append(s.tls.NextProtos, acme.ALPNProto)
