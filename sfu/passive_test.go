@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/pion/webrtc/v3"
 )
 
 // A caster that waits for the server to begin the DTLS handshake: its media arrives, an ICE restart keeps the ends, and
@@ -48,10 +46,7 @@ func TestCasterThatIsTheDTLSServer(t *testing.T) {
 	arrives("at first")
 
 	for _, setup := range []string{"active", "actpass"} { // a library offers any end again
-		again, err := f.pc.CreateOffer(&webrtc.OfferOptions{ICERestart: true})
-		if err != nil {
-			t.Fatal(err)
-		}
+		again := f.anew()
 		answer, err := e.Restart(context.Background(), "c", "caster", strings.ReplaceAll(again.SDP, "a=setup:actpass", "a=setup:"+setup))
 		if setup == "active" {
 			var coded interface{ Code() string }
@@ -80,10 +75,7 @@ func TestCasterThatIsTheDTLSServer(t *testing.T) {
 	})
 
 	// In the next restart it says passive again.
-	last, err := f.pc.CreateOffer(&webrtc.OfferOptions{ICERestart: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+	last := f.anew()
 	if answer, err := e.Restart(context.Background(), "c", "caster", passive(last.SDP)); err != nil || !strings.Contains(answer, "a=setup:active") {
 		t.Errorf("%v, answered\n%s", err, answer)
 	}

@@ -123,6 +123,18 @@ func (f *far) offer(slots ...string) (string, map[string]string) {
 	return offer.SDP, byMid
 }
 
+// anew is an offer with new ICE credentials. The library gathers candidates for it at once, and does not begin while
+// it still does so for the one before.
+func (f *far) anew() webrtc.SessionDescription {
+	f.t.Helper()
+	eventually(f.t, "candidates are gathered", func() bool { return f.pc.ICEGatheringState() == webrtc.ICEGatheringStateComplete })
+	offer, err := f.pc.CreateOffer(&webrtc.OfferOptions{ICERestart: true})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return offer
+}
+
 func (f *far) answer(sdp string) {
 	f.t.Helper()
 	if err := f.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: sdp}); err != nil {

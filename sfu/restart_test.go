@@ -13,14 +13,7 @@ import (
 // restart has the far end restart ICE: it closes its sockets, opens others and offers new credentials.
 func (f *far) restart(e *Engine, cast, id string) (ufrags [2]string, err error) {
 	f.t.Helper()
-	// pion refuses to gather anew while it is at it.
-	eventually(f.t, "candidates are gathered", func() bool {
-		return f.pc.ICEGatheringState() == webrtc.ICEGatheringStateComplete
-	})
-	offer, err := f.pc.CreateOffer(&webrtc.OfferOptions{ICERestart: true})
-	if err != nil {
-		f.t.Fatal(err)
-	}
+	offer := f.anew()
 	ufrags[0] = ufragOf(f.pc.CurrentRemoteDescription().SDP)
 	if err := f.pc.SetLocalDescription(offer); err != nil {
 		f.t.Fatal(err)

@@ -87,10 +87,7 @@ func withoutSSRC(t *testing.T, sound, extensions bool) {
 	}
 	eventually(t, "all streams are there", func() bool { return len(e.Ingest("c")) == len(slots) })
 
-	again, err := f.pc.CreateOffer(&webrtc.OfferOptions{ICERestart: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+	again := f.anew()
 	if err := f.pc.SetLocalDescription(again); err != nil {
 		t.Fatal(err)
 	}
