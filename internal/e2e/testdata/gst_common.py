@@ -97,7 +97,7 @@ class Session:
         threading.Thread(target=goodbye, daemon=True).start()
         self.pipeline.set_state(Gst.State.PLAYING)
         self.loop.run()
-        if not self.failed:
+        if not self.failed and self.door.resource:  # a refusal is told before it has failed
             with self.lock:
                 trickled = self.trickled
             tell(trickled=trickled, deleted=self.door.delete())
