@@ -175,8 +175,9 @@ func (l *layer) take(p *rtp.Packet, now int64) {
 	last := l.stream.ring.Get(l.stream.ring.Newest())
 	gap := last != nil && parsed.Seq > last.Seq+1
 	if gap {
-		l.stream.meter.lost.Add(int64(min(parsed.Seq-last.Seq-1, uint64(packet.VideoSlots))))
-		l.missing, l.gapAt = l.missing+int(min(parsed.Seq-last.Seq-1, uint64(packet.VideoSlots))), now
+		lacks := int(min(parsed.Seq-last.Seq-1, uint64(packet.VideoSlots)))
+		l.stream.meter.lost.Add(int64(lacks))
+		l.missing, l.gapAt = l.missing+lacks, now
 	}
 	switch placed := l.stream.ring.Put(parsed); placed {
 	case packet.Appended:

@@ -55,9 +55,7 @@ func (h *Hub) castFrom(o *outside, p *seat) {
 	} else {
 		r.tellEncoder()
 	}
-	if r.lost {
-		r.lost = false
-	}
+	r.lost = false
 	h.touch(r)
 }
 

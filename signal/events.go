@@ -73,7 +73,7 @@ func (h *Hub) openStream(w http.ResponseWriter, r *http.Request, res *resource) 
 	h.section(func() {
 		switch {
 		case res.session.guest != res:
-			refused = refuse(CodeResource, "it is not there, or no longer")
+			refused = errGone()
 		case len(res.streams) >= maxStreams:
 			refused = refuseFor(CodeRateLimited, "a player has four streams at most", time.Minute)
 		default:
@@ -110,7 +110,7 @@ func (h *Hub) stream(w http.ResponseWriter, r *http.Request, res *resource, text
 		st.reader = replaced
 	})
 	if st == nil {
-		return refuse(CodeResource, "it is not there, or no longer")
+		return errGone()
 	}
 	if r.Method == http.MethodDelete {
 		w.WriteHeader(http.StatusOK)

@@ -121,7 +121,7 @@ func (h *Hub) layer(w http.ResponseWriter, r *http.Request, res *resource) *Erro
 	gone := false
 	h.section(func() { gone = res.session.guest != res })
 	if gone {
-		return refuse(CodeResource, "it is not there, or no longer")
+		return errGone()
 	}
 	h.cfg.Media.Prefer(res.session.peer, slot, wish)
 	w.WriteHeader(http.StatusOK)
@@ -170,8 +170,7 @@ func readWish(body string) (mid string, wish Wish, refused *Error) {
 	return mid, wish, nil
 }
 
-// slotOfLine finds the slot of a picture by the mid of its m-line. Without one it is the first
-// picture.
+// slotOfLine finds the slot of a picture by the mid of its m-line. Without one it is the first picture.
 func slotOfLine(slots map[string]string, mid string) (slot string, ok bool) {
 	if mid == "" {
 		return slotScreen, taken(slots, slotScreen)

@@ -50,7 +50,7 @@ func (h *Hub) trickle(res *resource, match string, f fragment) (restart bool, re
 	h.section(func() {
 		switch {
 		case res.session.guest != res:
-			refused = refuse(CodeResource, "it is not there, or no longer")
+			refused = errGone()
 		case !matches(match, res.etag):
 			refused = refuse(CodeMatchStale, "the ETag is of an earlier ICE session")
 		case f.ufrag != "" && f.ufrag != res.ufrag:
@@ -80,14 +80,14 @@ func matches(field, etag string) bool {
 func (h *Hub) restartGuest(res *resource, match string, f fragment) (etag, answer string, refused *Error) {
 	s := res.session
 	if !s.begin(s.ctx) {
-		return "", "", refuse(CodeResource, "it is not there, or no longer")
+		return "", "", errGone()
 	}
 	defer s.end()
 	offer, cast := "", ""
 	h.section(func() {
 		switch {
 		case s.guest != res || s.seat == nil:
-			refused = refuse(CodeResource, "it is not there, or no longer")
+			refused = errGone()
 		case !matches(match, res.etag):
 			refused = refuse(CodeMatchStale, "the ETag is of an earlier ICE session")
 		case res.offer == "":
@@ -113,13 +113,13 @@ func (h *Hub) restartGuest(res *resource, match string, f fragment) (etag, answe
 	}
 	if refused = t.ask(); refused != nil {
 		if s.ctx.Err() != nil {
-			refused = refuse(CodeResource, "it is not there, or no longer") // deleted meanwhile
+			refused = errGone() // deleted meanwhile
 		}
 		return "", "", refused
 	}
 	h.section(func() {
 		if s.guest != res {
-			refused = refuse(CodeResource, "it is not there, or no longer")
+			refused = errGone()
 			return
 		}
 		res.etag, res.offer, res.ufrag, res.checked = newETag(), offer, f.ufrag, f.candidates

@@ -77,6 +77,9 @@ func (d *door) find(parts []string) (res *resource) {
 	return res
 }
 
+// errGone is said of a resource, or a stream of one, that is not there.
+func errGone() *Error { return refuse(CodeResource, "it is not there, or no longer") }
+
 // below serves what is below PREFIX/{room}/{secret}.
 func (d *door) below(w http.ResponseWriter, r *http.Request, parts []string) *Error {
 	methods := methodsBelow(parts)
@@ -93,7 +96,7 @@ func (d *door) below(w http.ResponseWriter, r *http.Request, parts []string) *Er
 	}
 	res := d.find(parts)
 	if res == nil {
-		return refuse(CodeResource, "it is not there, or no longer")
+		return errGone()
 	}
 	if !d.hub.mayUse(r, res) {
 		return refuse(CodeAuth, "this is not the room's token")
@@ -129,6 +132,15 @@ func methodsBelow(parts []string) string {
 	}
 }
 
+// token reads a bearer token that is good at the door: of an encoder, or of a player where players come in.
+func (d *door) token(bearer string, now time.Time) (tk ticket, ok bool) {
+	tk, ok = d.hub.tickets.verify(bearer, publishToken, now)
+	if !ok && !d.ingest {
+		tk, ok = d.hub.tickets.verify(bearer, watchToken, now)
+	}
+	return tk, ok
+}
+
 // mayUse says whether the bearer of a request, if it has one, is good for the resource's room. The URL itself is a
 // secret, so a client that sends no token any more is let in; one with another room's token is confused.
 func (h *Hub) mayUse(r *http.Request, res *resource) (ok bool) {
@@ -136,11 +148,7 @@ func (h *Hub) mayUse(r *http.Request, res *resource) (ok bool) {
 	if !given || h.cfg.Open {
 		return true
 	}
-	now := time.Now()
-	tk, ok := h.tickets.verify(bearer, publishToken, now)
-	if !ok && !res.door.ingest {
-		tk, ok = h.tickets.verify(bearer, watchToken, now)
-	}
+	tk, ok := res.door.token(bearer, time.Now())
 	h.section(func() {
 		ok = ok && res.session.seat != nil && res.session.seat.room.id == tk.Room
 	})
@@ -154,7 +162,7 @@ func (d *door) resource(w http.ResponseWriter, r *http.Request, res *resource) *
 		return d.hub.patch(w, r, res)
 	case http.MethodDelete:
 		if !d.hub.deleteResource(res) {
-			return refuse(CodeResource, "it is not there, or no longer")
+			return errGone()
 		}
 		w.WriteHeader(http.StatusOK)
 	default:

@@ -1,6 +1,7 @@
 package signal
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -141,7 +142,7 @@ func cutFragment(answer string) (body string, ok bool) {
 			ufrag = value
 		case name == "ice-pwd" && password == "":
 			password = value
-		case name == "ice-lite", name == "ice-options" && !contains(session, line), lines == 0 && name == "group":
+		case name == "ice-lite", name == "ice-options" && !slices.Contains(session, line), lines == 0 && name == "group":
 			session = append(session, line)
 		case lines == 1 && (name == "mid" || name == "candidate" || name == "end-of-candidates"):
 			media = append(media, line)
@@ -153,19 +154,10 @@ func cutFragment(answer string) (body string, ok bool) {
 	// The mid comes first, then the credentials; both are attributes of the m-line.
 	all := append(session, media[0], "a=ice-ufrag:"+ufrag, "a=ice-pwd:"+password)
 	all = append(all, media[1:]...)
-	if !contains(all, "a=end-of-candidates") {
+	if !slices.Contains(all, "a=end-of-candidates") {
 		all = append(all, "a=end-of-candidates")
 	}
 	return strings.Join(all, "\r\n") + "\r\n", true
-}
-
-func contains(list []string, text string) bool {
-	for _, s := range list {
-		if s == text {
-			return true
-		}
-	}
-	return false
 }
 
 // sdpValue is the first value of an attribute, "" without one.

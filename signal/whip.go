@@ -46,10 +46,7 @@ func taken(slots map[string]string, slot string) bool {
 // Nothing of the room is told before.
 func (h *Hub) admitVisitor(d *door, v *visitor) (refused *Error) {
 	now := time.Now()
-	tk, ok := h.tickets.verify(v.bearer, publishToken, now)
-	if !ok && !d.ingest {
-		tk, ok = h.tickets.verify(v.bearer, watchToken, now)
-	}
+	tk, ok := d.token(v.bearer, now)
 	h.section(func() {
 		if ok && h.fits(tk, v.to, !d.ingest) {
 			v.proof = &tk

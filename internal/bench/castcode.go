@@ -67,15 +67,15 @@ func openProduct(gso bool) (*product, error) {
 }
 
 // withProduct lets do have a receiving process and a server whose caster sends nothing yet, and ends both.
-func withProduct(do func(c *child, server *product) error) (err error) {
+func withProduct[T any](do func(c *child, server *product) (T, error)) (result T, err error) {
 	c, err := startChild(receiveWord)
 	if err != nil {
-		return err
+		return result, err
 	}
 	defer func() { err = errors.Join(err, c.close()) }()
 	server, err := openProduct(true)
 	if err != nil {
-		return err
+		return result, err
 	}
 	defer func() { err = errors.Join(err, server.Close()) }()
 	return do(c, server)

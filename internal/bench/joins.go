@@ -57,11 +57,7 @@ func runRush(p Rush, w io.Writer) error {
 		p.Viewers, p.Warm, p.Flight, liveAge.Milliseconds())
 	var runs []Rushed
 	for range p.Runs {
-		var r Rushed
-		err := withProduct(func(c *child, server *product) (err error) {
-			r, err = rush(p, c, server)
-			return err
-		})
+		r, err := withProduct(func(c *child, server *product) (Rushed, error) { return rush(p, c, server) })
 		if err != nil {
 			return err
 		}

@@ -66,11 +66,7 @@ func parseLoss(args []string) (p Lossy, err error) {
 func runLoss(p Lossy, w io.Writer) error {
 	machine(w)
 	fmt.Fprintf(w, "%d viewers of 2.5 Mbit/s read everything, in real time; %g %% of the packets that come to them are lost, seeded\n\n", p.Viewers, p.Share*100)
-	var runs []Legs
-	err := withProduct(func(c *child, server *product) (err error) {
-		runs, err = endure(p, c, server)
-		return err
-	})
+	runs, err := withProduct(func(c *child, server *product) ([]Legs, error) { return endure(p, c, server) })
 	if err != nil {
 		return err
 	}

@@ -10,10 +10,8 @@ import (
 
 // TestRush: a few viewers join a running cast; all of them are live, and the caster is asked for nothing.
 func TestRush(t *testing.T) {
-	var r Rushed
-	err := withProduct(func(c *child, server *product) (err error) {
-		r, err = rush(Rush{Viewers: 4, Flight: 2, Runs: 1, Warm: 300 * time.Millisecond}, c, server)
-		return err
+	r, err := withProduct(func(c *child, server *product) (Rushed, error) {
+		return rush(Rush{Viewers: 4, Flight: 2, Runs: 1, Warm: 300 * time.Millisecond}, c, server)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -28,10 +26,8 @@ func TestRush(t *testing.T) {
 
 // TestLoss: what two viewers lose comes again.
 func TestLoss(t *testing.T) {
-	var runs []Legs
-	err := withProduct(func(c *child, server *product) (err error) {
-		runs, err = endure(Lossy{Viewers: 2, Share: 0.1, Runs: 1, Length: 300 * time.Millisecond}, c, server)
-		return err
+	runs, err := withProduct(func(c *child, server *product) ([]Legs, error) {
+		return endure(Lossy{Viewers: 2, Share: 0.1, Runs: 1, Length: 300 * time.Millisecond}, c, server)
 	})
 	if err != nil {
 		t.Fatal(err)
