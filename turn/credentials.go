@@ -118,7 +118,7 @@ func (s *Server) granted(g grant) bool {
 	return s.grants[g] > 0
 }
 
-// sourceOf gives the address of a client in its one form.
+// sourceOf gives the address of a client in its one form. The media socket keeps a note of its own in the zone.
 func sourceOf(a net.Addr) netip.AddrPort {
 	var from netip.AddrPort
 	switch a := a.(type) {
@@ -127,5 +127,5 @@ func sourceOf(a net.Addr) netip.AddrPort {
 	case *net.TCPAddr:
 		from = a.AddrPort()
 	}
-	return netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
+	return netip.AddrPortFrom(from.Addr().Unmap().WithZone(""), from.Port())
 }

@@ -89,8 +89,8 @@ type Message struct {
 	Type uint16
 	// Username, Nonce: the first attribute of that type, nil if absent.
 	Username, Nonce []byte
-	// Peer is the first XOR-PEER-ADDRESS, unmapped; the zero value if absent.
-	Peer netip.AddrPort
+	// Peer is the first XOR-PEER-ADDRESS and Mapped the first XOR-MAPPED-ADDRESS, unmapped; the zero value if absent.
+	Peer, Mapped netip.AddrPort
 	// Channel is the CHANNEL-NUMBER, 0 if absent.
 	Channel uint16
 	// Transport is the protocol number of REQUESTED-TRANSPORT, 0 if absent.
@@ -172,6 +172,10 @@ func (m *Message) note(kind uint16, value, p []byte, at int) {
 	case attrXORPeerAddress:
 		if !m.Peer.IsValid() {
 			m.Peer = xorAddress(value, p)
+		}
+	case attrXORMappedAddress:
+		if !m.Mapped.IsValid() {
+			m.Mapped = xorAddress(value, p)
 		}
 	}
 }

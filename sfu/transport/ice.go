@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	maxRemotes = 8                // addresses of one peer
+	maxRemotes = 16               // addresses of one peer, each by the address of ours that it asks
 	consent    = 30 * time.Second // RFC 7675 §5.1
 	// farewell is how long a session waits for the next check after a DTLS alert. The alert cannot be told from a
 	// forged one any more, so it only shortens the wait: Chromium checks every 2.5 s, Firefox every 4 to 6 s.

@@ -159,13 +159,13 @@ type tally struct {
 
 // wire is the kernel's socket, served as this system can.
 type wire interface {
-	// receive waits for a datagram and fills the first n of into with what is there: buf, n and src. Only the
+	// receive waits for a datagram and fills the first n of into with what is there: buf, n, src and local. Only the
 	// reader calls it. It returns an error for a transient fault, and for good after close.
 	receive(into []*datagram) (n int, err error)
 	// rest lets datagrams gather for d: nothing that arrives wakes the reader, which is who calls it.
 	rest(d time.Duration)
-	// send sends one datagram. It keeps nothing of p and does not wait.
-	send(p []byte, to netip.AddrPort) error
+	// send sends one datagram, from that address of ours. It keeps nothing of p and does not wait.
+	send(p []byte, to netip.AddrPort, from local) error
 	// outbox makes the sending side of one Batch.
 	outbox() outbox
 	// gso says why runs go out one by one, or "" if they go as UDP GSO.

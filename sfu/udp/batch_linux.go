@@ -30,11 +30,13 @@ type sockaddr = unix.RawSockaddrInet6
 // goroutine that reads parks as usual.
 type linuxWire struct {
 	// fixed
-	fd  int
-	v4  bool            // of family AF_INET: speaks no IPv6
-	set *os.File        // the epoll set
-	raw syscall.RawConn // of set; whoever is in one of its calls keeps fd open
-	out gsoState
+	fd         int
+	v4         bool            // of family AF_INET: speaks no IPv6
+	everywhere bool            // bound to all addresses of the machine
+	set        *os.File        // the epoll set
+	raw        syscall.RawConn // of set; whoever is in one of its calls keeps fd open
+	out        gsoState
+	own        locals
 
 	// owned by the reader
 	in    inbox
@@ -53,6 +55,7 @@ type inbox struct {
 	msgs  [readBatch]mmsghdr
 	iovs  [readBatch]unix.Iovec
 	names [readBatch]sockaddr
+	about [readBatch]inControl
 	zones map[uint32]string // names of IPv6 zones that were met; link-local peers only
 }
 
@@ -97,6 +100,15 @@ func (w *linuxWire) enclose() error {
 		return os.NewSyscallError("getsockopt", err)
 	}
 	w.v4 = family == unix.AF_INET
+	w.own = locals{v4: w.v4, byAddr: make(map[netip.Addr]local)}
+	if w.everywhere, err = wildcard(w.fd); err != nil {
+		return err
+	}
+	if w.everywhere {
+		if err := askWhere(w.fd, w.v4); err != nil {
+			return os.NewSyscallError("setsockopt", err)
+		}
+	}
 	set, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return os.NewSyscallError("epoll_create1", err)
@@ -132,6 +144,21 @@ func (w *linuxWire) enclose() error {
 	return nil
 }
 
+// wildcard says whether a socket is bound to all addresses of its family, or of both.
+func wildcard(fd int) (bool, error) {
+	name, err := unix.Getsockname(fd)
+	if err != nil {
+		return false, os.NewSyscallError("getsockname", err)
+	}
+	switch a := name.(type) {
+	case *unix.SockaddrInet4:
+		return a.Addr == [4]byte{}, nil
+	case *unix.SockaddrInet6:
+		return a.Addr == [16]byte{}, nil
+	}
+	return false, nil
+}
+
 // close wakes the reader and waits for those who send.
 func (w *linuxWire) close() error {
 	err := w.set.Close()
@@ -151,6 +178,10 @@ func (w *linuxWire) receive(into []*datagram) (int, error) {
 		h.Name, h.Namelen = (*byte)(unsafe.Pointer(&in.names[i])), uint32(unsafe.Sizeof(in.names[i]))
 		h.Iov = &in.iovs[i]
 		h.SetIovlen(1)
+		if w.everywhere {
+			h.Control = (*byte)(unsafe.Pointer(&in.about[i]))
+			h.SetControllen(int(unsafe.Sizeof(in.about[i])))
+		}
 	}
 	if err := w.wait(); err != nil {
 		return 0, err
@@ -161,6 +192,7 @@ func (w *linuxWire) receive(into []*datagram) (int, error) {
 	for i := range in.n {
 		into[i].n = int(in.msgs[i].n)
 		into[i].src = in.source(&in.names[i])
+		into[i].local = w.own.number(&in.about[i], int(in.msgs[i].hdr.Controllen))
 	}
 	return in.n, nil
 }
@@ -268,9 +300,9 @@ func scope(zone string) uint32 {
 	return 0
 }
 
-func (w *linuxWire) send(p []byte, to netip.AddrPort) error {
+func (w *linuxWire) send(p []byte, to netip.AddrPort, from local) error {
 	// A closure for raw.Control would be an allocation; an outbox has one already.
 	o, _ := outboxes.Get().(*singleOutbox)
 	defer outboxes.Put(o)
-	return o.send(w, p, to)
+	return o.send(w, p, to, from)
 }

@@ -13,13 +13,19 @@ import (
 // reports the CPU time of one datagram: "ns/op" hides what the runtime's poller does on another thread.
 //
 //   - set: the socket as it is, in an epoll set of its own
+//   - source: bound to all addresses, and all that is sent says which of them it comes from
 //   - poller: the same socket under the runtime's poller too, as the standard library has it
 func BenchmarkFlush(b *testing.B) {
-	for name, how := range map[string]struct{ polled, gso bool }{
-		"set/gso": {false, true}, "set/single": {false, false}, "poller/gso": {true, true}, "poller/single": {true, false},
+	for name, how := range map[string]struct {
+		polled, gso bool
+		bind        string
+	}{
+		"set/gso": {false, true, "127.0.0.1:0"}, "set/single": {false, false, "127.0.0.1:0"},
+		"source/gso": {false, true, "0.0.0.0:0"}, "source/single": {false, false, "0.0.0.0:0"},
+		"poller/gso": {true, true, "127.0.0.1:0"}, "poller/single": {true, false, "127.0.0.1:0"},
 	} {
 		b.Run(name, func(b *testing.B) {
-			conn, local, err := listenUDP(netip.MustParseAddrPort("127.0.0.1:0"))
+			conn, local, err := listenUDP(netip.MustParseAddrPort(how.bind))
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -40,7 +46,13 @@ func BenchmarkFlush(b *testing.B) {
 			if !how.gso {
 				s.DisableGSO()
 			}
-			flushFrames(b, s, deafPeers(b, s, 200))
+			peers := deafPeers(b, s, 200)
+			for i := range peers {
+				if w.everywhere {
+					peers[i].local = w.own.of(netip.MustParseAddr("127.0.0.1"))
+				}
+			}
+			flushFrames(b, s, peers)
 		})
 	}
 }

@@ -126,7 +126,7 @@ func probeRun(near, far *net.UDPConn, sizes []int) gsoVerdict {
 	c := &control{size: uint16(sizes[0])}
 	c.hdr.Level, c.hdr.Type = unix.SOL_UDP, unix.UDP_SEGMENT
 	c.hdr.SetLen(unix.CmsgLen(2))
-	oob := unsafe.Slice((*byte)(unsafe.Pointer(c)), unix.CmsgSpace(2))
+	oob := unsafe.Slice((*byte)(unsafe.Pointer(&c.hdr)), unix.CmsgSpace(2))
 	to, ok := far.LocalAddr().(*net.UDPAddr)
 	if !ok {
 		return gsoOn

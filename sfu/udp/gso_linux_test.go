@@ -8,7 +8,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -54,8 +53,8 @@ func scripted(b *Batch, script ...outcome) (taken *[]string) {
 			h := &msgs[i].hdr
 			msgs[i].n = uint32(h.Iov.Len)
 			word := fmt.Sprint(h.Iov.Len)
-			if h.Control != nil {
-				size := (*control)(unsafe.Pointer(h.Control)).size
+			if o.whole[o.next+i] {
+				size := o.controls[o.next+i].size
 				word = fmt.Sprintf("%dx%d", (int(h.Iov.Len)+int(size)-1)/int(size), size)
 			}
 			*taken = append(*taken, word)

@@ -41,7 +41,8 @@ func (h *half) put(d *datagram) bool {
 }
 
 // ReadFrom waits for the next datagram. What does not fit into p is cut off. The address is a *net.UDPAddr that
-// is shared: it must not be changed.
+// is shared: it must not be changed. For TURN its zone also says which of our addresses was asked, and WriteTo wants it
+// back like that.
 func (h *half) ReadFrom(p []byte) (int, net.Addr, error) {
 	select {
 	case <-h.done:
@@ -70,20 +71,32 @@ func (h *half) WriteTo(p []byte, to net.Addr) (int, error) {
 	if !ok {
 		return 0, fmt.Errorf("media socket: cannot send to a %T", to)
 	}
-	dst := udp.AddrPort()
-	dst = netip.AddrPortFrom(dst.Addr().Unmap(), dst.Port())
 	s := h.socket
 	if h != s.media {
-		return s.send(p, dst)
+		to := unmarked(udp)
+		return s.send(p, to.addr, to.local)
 	}
-	if len(p) >= stunwire.HeaderSize && p[0] == stunwire.BindingSuccess>>8 && p[1] == stunwire.BindingSuccess&0xFF {
-		s.remotes.checked(dst, time.Now())
-	}
+	dst := udp.AddrPort()
+	dst = netip.AddrPortFrom(dst.Addr().Unmap(), dst.Port())
+	from := s.origin(p, dst)
 	if path := s.path(dst); path != nil {
 		s.deliver(path, p)
 		return len(p), nil
 	}
-	return s.send(p, dst)
+	return s.send(p, dst, from)
+}
+
+// origin says which of our addresses media for dst goes out by, and notes who has been answered. The library behind
+// Media tells one peer from another by address and port, and does not say which check it answers.
+func (s *Socket) origin(p []byte, dst netip.AddrPort) local {
+	if len(p) < stunwire.HeaderSize || p[0] != stunwire.BindingSuccess>>8 {
+		return s.remotes.asks(dst)
+	}
+	at := s.asked.where(p)
+	if p[1] == stunwire.BindingSuccess&0xFF {
+		s.remotes.checked(dst, at, time.Now())
+	}
+	return at
 }
 
 // Close ends ReadFrom. What comes for this half from now on is dropped.

@@ -76,7 +76,9 @@ func (in *intake) sort(d *datagram) bool {
 	p := d.buf[:d.n]
 	v := inspect(p)
 	if v.drop != passed {
-		s.counters.drop(v.drop, v.fault)
+		if v.fault != stunwire.NotSigned || !s.questions.answer(d.src, p) {
+			s.counters.drop(v.drop, v.fault)
+		}
 		return false
 	}
 	if s.path(d.src) != nil {
@@ -89,28 +91,35 @@ func (in *intake) sort(d *datagram) bool {
 	}
 	to := s.turn
 	if !v.kind.forTURN() {
-		if in.own(p, Route{addr: d.src}, v) {
+		if in.own(p, Route{addr: d.src, local: d.local}, v) {
 			return false
 		}
 		to = s.media
-		if reason := s.admit(p, d.src, v, in.now); reason != passed {
+		if reason := s.admit(p, d.src, d.local, v, in.now); reason != passed {
 			s.counters.drop(reason, stunwire.OK)
 			return false
 		}
 	}
 	s.counters.kinds[v.kind].Add(1)
-	d.from = s.address(d.src)
+	if to == s.turn {
+		d.from = s.address(Route{addr: d.src, local: d.local})
+	} else {
+		d.from = s.address(Route{addr: d.src})
+	}
 	return to.put(d)
 }
 
 // admit says whether a datagram that is not the receiver's may go to the agents of the casters.
-func (s *Socket) admit(p []byte, from netip.AddrPort, v verdict, now time.Time) drop {
+func (s *Socket) admit(p []byte, from netip.AddrPort, at local, v verdict, now time.Time) drop {
 	if v.kind != KindCheck {
-		return s.remotes.admit(from, v, now)
+		return s.remotes.admit(from, at, v, now)
 	}
 	reason := s.agents.admit(p, from, v, now)
-	if reason == dropUser || reason == dropIntegrity {
+	switch reason {
+	case dropUser, dropIntegrity:
 		s.floods.note(from, now)
+	case passed:
+		s.asked.note(p, at)
 	}
 	return reason
 }

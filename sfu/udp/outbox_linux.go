@@ -11,11 +11,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// control is the ancillary message that gives the size of the segments, as cmsg(3) lays it out.
+// control is the ancillary messages of one send, as cmsg(3) lays them out: where it comes from, and the size of the
+// segments. Each may be left out, since the first ends where the second begins.
 type control struct {
+	info [infoRoom]byte
 	hdr  unix.Cmsghdr
 	size uint16
 	_    [6]byte
+}
+
+// attach gives h the messages that it needs: the source from, if it is not empty, and the size of segments, if it is
+// not 0.
+func (c *control) attach(h *unix.Msghdr, from *infoMessage, segment int) {
+	length := from.size
+	h.Control = nil
+	if segment > 0 {
+		c.size = uint16(segment)
+		h.Control = (*byte)(unsafe.Pointer(&c.hdr))
+		length += unix.CmsgSpace(2)
+	}
+	if from.size > 0 {
+		c.info = from.bytes
+		h.Control = &c.info[infoRoom-from.size]
+	}
+	h.SetControllen(length)
 }
 
 // linuxOutbox sends the runs of one batch with sendmmsg, as UDP GSO where that works.
@@ -35,7 +54,9 @@ type linuxOutbox struct {
 	names     [maxSlots]sockaddr
 	controls  [maxSlots]control
 	of        [maxSlots]int32 // the run that a message carries, or a part of
+	whole     [maxSlots]bool  // the message is that run, to be cut by the kernel
 	fds       [1]unix.PollFd
+	single    single
 }
 
 func (w *linuxWire) outbox() outbox {
@@ -86,32 +107,28 @@ func (o *linuxOutbox) load(arena []byte, runs []run, t *tally) {
 		switch {
 		case length == 0: // the other family
 			t.refused += uint64(r.count)
-		case r.count == 1 || whole:
-			o.message(arena[r.at:r.at+r.bytes], length, i)
-			if r.count > 1 {
-				// Never for a single datagram: some kernels and drivers refuse or lose those.
-				o.controls[first].size = uint16(r.size)
-				h := &o.msgs[first].hdr
-				h.Control = (*byte)(unsafe.Pointer(&o.controls[first]))
-				h.SetControllen(unix.CmsgSpace(2))
-			}
+		case r.count == 1: // never as a run: some kernels and drivers refuse or lose those
+			o.message(arena[r.at:r.at+r.bytes], length, i, r.to.local, 0)
+		case whole:
+			o.message(arena[r.at:r.at+r.bytes], length, i, r.to.local, r.size)
 		default:
 			for j := range r.count {
 				o.names[o.end] = o.names[first]
 				from, to := r.segment(j)
-				o.message(arena[from:to], length, i)
+				o.message(arena[from:to], length, i, r.to.local, 0)
 			}
 		}
 	}
 }
 
-func (o *linuxOutbox) message(p []byte, nameLength uint32, of int) {
+// message adds p, of run of, to go out from one of our addresses; in segments if their size is not 0.
+func (o *linuxOutbox) message(p []byte, nameLength uint32, of int, from local, segment int) {
 	o.iovs[o.end].Base = &p[0]
 	o.iovs[o.end].SetLen(len(p))
 	h := &o.msgs[o.end].hdr
-	h.Namelen, h.Control = nameLength, nil
-	h.SetControllen(0)
-	o.of[o.end] = int32(of)
+	h.Namelen = nameLength
+	o.controls[o.end].attach(h, &o.wire.own.list[from], segment)
+	o.of[o.end], o.whole[o.end] = int32(of), segment > 0
 	o.end++
 }
 
@@ -153,7 +170,7 @@ func (o *linuxOutbox) count(runs []run, t *tally) {
 	proven := false
 	for i := o.next; i < o.next+o.sent; i++ {
 		t.bytes += uint64(o.msgs[i].n)
-		if o.msgs[i].hdr.Control == nil {
+		if !o.whole[i] {
 			t.sent++
 			continue
 		}
@@ -171,7 +188,7 @@ func (o *linuxOutbox) count(runs []run, t *tally) {
 // left is how many datagrams have not been sent.
 func (o *linuxOutbox) left(runs []run) (n uint64) {
 	for i := o.next; i < o.end; i++ {
-		if o.msgs[i].hdr.Control == nil {
+		if !o.whole[i] {
 			n++
 		} else {
 			n += uint64(runs[o.of[i]].count)
@@ -186,8 +203,8 @@ func (o *linuxOutbox) left(runs []run) (n uint64) {
 func (o *linuxOutbox) refused(arena []byte, runs []run, t *tally) {
 	i := o.next
 	r := &runs[o.of[i]]
-	if o.msgs[i].hdr.Control == nil || !blamesGSO(o.errno) {
-		if o.msgs[i].hdr.Control == nil {
+	if !o.whole[i] || !blamesGSO(o.errno) {
+		if !o.whole[i] {
 			t.refused++
 		} else {
 			t.refused += uint64(r.count)
@@ -197,7 +214,7 @@ func (o *linuxOutbox) refused(arena []byte, runs []run, t *tally) {
 	cause, passed := o.errno, false
 	for j := range r.count {
 		from, to := r.segment(j)
-		switch o.wire.sendto(arena[from:to], &o.names[i], o.msgs[i].hdr.Namelen) {
+		switch o.single.send(o.wire, arena[from:to], &o.names[i], o.msgs[i].hdr.Namelen, r.to.local) {
 		case 0:
 			passed = true
 			t.calls++
@@ -215,11 +232,23 @@ func (o *linuxOutbox) refused(arena []byte, runs []run, t *tally) {
 	}
 }
 
-// sendto sends one datagram. The caller sees to it that the descriptor stays open, or that nothing depends on it.
-func (w *linuxWire) sendto(p []byte, name *sockaddr, nameLength uint32) syscall.Errno {
+// single is one datagram for sendmsg(2).
+type single struct {
+	hdr     unix.Msghdr
+	iov     unix.Iovec
+	control control
+}
+
+// send sends p. The caller sees to it that the descriptor stays open, or that nothing depends on it.
+func (m *single) send(w *linuxWire, p []byte, name *sockaddr, nameLength uint32, from local) syscall.Errno {
+	m.hdr = unix.Msghdr{Name: (*byte)(unsafe.Pointer(name)), Namelen: nameLength, Iov: &m.iov}
+	m.hdr.SetIovlen(1)
+	m.iov.Base = unsafe.SliceData(p)
+	m.iov.SetLen(len(p))
+	m.control.attach(&m.hdr, &w.own.list[from], 0)
+	defer func() { m.iov.Base = nil }()
 	for {
-		_, _, errno := unix.Syscall6(unix.SYS_SENDTO, uintptr(w.fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))),
-			uintptr(len(p)), unix.MSG_DONTWAIT, uintptr(unsafe.Pointer(name)), uintptr(nameLength))
+		_, _, errno := unix.Syscall(unix.SYS_SENDMSG, uintptr(w.fd), uintptr(unsafe.Pointer(&m.hdr)), unix.MSG_DONTWAIT)
 		if errno != unix.EINTR {
 			return errno
 		}
@@ -231,23 +260,25 @@ type singleOutbox struct {
 	call  func(uintptr)
 	wire  *linuxWire
 	p     []byte
+	from  local
 	name  sockaddr
 	size  uint32
 	errno syscall.Errno
+	single
 }
 
 var outboxes = sync.Pool{New: func() any {
 	o := new(singleOutbox)
-	o.call = func(uintptr) { o.errno = o.wire.sendto(o.p, &o.name, o.size) }
+	o.call = func(uintptr) { o.errno = o.single.send(o.wire, o.p, &o.name, o.size, o.from) }
 	return o
 }}
 
-func (o *singleOutbox) send(w *linuxWire, p []byte, to netip.AddrPort) error {
+func (o *singleOutbox) send(w *linuxWire, p []byte, to netip.AddrPort, from local) error {
 	o.size = w.encode(&o.name, to)
 	if o.size == 0 {
 		return os.NewSyscallError("sendto", unix.EAFNOSUPPORT)
 	}
-	o.wire, o.p = w, p
+	o.wire, o.p, o.from = w, p, from
 	err := w.raw.Control(o.call)
 	o.wire, o.p = nil, nil
 	if err == nil && o.errno != 0 {

@@ -92,7 +92,7 @@ func (s *Socket) inject(from *path, p []byte) {
 		return
 	}
 	if v.drop == passed {
-		v.drop = s.admit(p, from.addr, v, now)
+		v.drop = s.admit(p, from.addr, 0, v, now)
 	}
 	if v.drop != passed {
 		s.counters.drop(v.drop, v.fault)

@@ -28,6 +28,7 @@ type remote struct {
 	window    time.Time // when the handshake window began
 	handshake int       // bytes in that window
 	rtp, rtcp []uint32  // SSRCs that it has used, at most maxRTPSources and maxRTCPSources
+	local     local     // which of our addresses it sends media to
 }
 
 // admitSource says whether id is among known, and adds it while there is room.
@@ -52,8 +53,8 @@ type remotes struct {
 	swept  time.Time
 }
 
-// checked notes that the check of addr was answered with success.
-func (r *remotes) checked(addr netip.AddrPort, now time.Time) {
+// checked notes that the check of addr, which had asked our address at, was answered with success.
+func (r *remotes) checked(addr netip.AddrPort, at local, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if known := r.byAddr[addr]; known != nil {
@@ -71,7 +72,7 @@ func (r *remotes) checked(addr netip.AddrPort, now time.Time) {
 	if len(r.byAddr) >= maxRemotes {
 		r.evict()
 	}
-	r.byAddr[addr] = &remote{checked: now}
+	r.byAddr[addr] = &remote{checked: now, local: at}
 }
 
 // evict forgets the longest silent one of a few. The caller holds mu.
@@ -103,8 +104,18 @@ func (r *remotes) count() int {
 	return len(r.byAddr)
 }
 
-// admit says whether addr may send what the guard let pass as v, which is no check.
-func (r *remotes) admit(addr netip.AddrPort, v verdict, now time.Time) drop {
+// asks says which of our addresses addr sends to, as far as it is known.
+func (r *remotes) asks(addr netip.AddrPort) local {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if known := r.byAddr[addr]; known != nil {
+		return known.local
+	}
+	return 0
+}
+
+// admit says whether addr may send what the guard let pass as v, which is no check, to our address at.
+func (r *remotes) admit(addr netip.AddrPort, at local, v verdict, now time.Time) drop {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	known := r.byAddr[addr]
@@ -131,5 +142,6 @@ func (r *remotes) admit(addr netip.AddrPort, v verdict, now time.Time) drop {
 			return dropHandshake
 		}
 	}
+	known.local = at
 	return passed
 }

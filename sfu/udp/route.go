@@ -2,12 +2,17 @@ package udp
 
 import "net/netip"
 
-// Route is where datagrams of a peer come from and go to: an address of the network, or a path to code of this
-// process. It is a value: it may be kept, copied, compared with == and used as a key. The zero Route leads nowhere.
+// Route is where datagrams of a peer come from and go to: an address of the network, and which of our own it asked, or
+// a path to code of this process. It is a value: it may be kept, copied, compared with == and used as a key. The zero
+// Route leads nowhere.
 type Route struct {
-	addr netip.AddrPort // unmapped
-	path *path          // nil for the network
+	addr  netip.AddrPort // unmapped
+	path  *path          // nil for the network
+	local local          // what a peer sees as the source of what we send; 0 leaves it to the kernel
 }
+
+// local is the number of one of this machine's addresses (locals.go), 0 for none.
+type local uint8
 
 // Route returns the way to addr as it is now: the attached path of that address, or the network.
 func (s *Socket) Route(addr netip.AddrPort) Route {
@@ -37,7 +42,7 @@ func (s *Socket) Send(to Route, p []byte) error {
 		s.deliver(to.path, p)
 		return nil
 	}
-	_, err := s.send(p, to.addr)
+	_, err := s.send(p, to.addr, to.local)
 	return err
 }
 

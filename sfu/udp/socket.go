@@ -36,16 +36,18 @@ type Socket struct {
 	closing     chan struct{}
 	finished    chan struct{} // the reader has returned
 
-	remotes  remotes
-	agents   agents
-	floods   floods
-	counters counters
-	pool     sync.Pool // of *datagram
-	attached atomic.Int32
-	receiver atomic.Pointer[Receiver]
+	remotes   remotes
+	asked     asked
+	questions questions
+	agents    agents
+	floods    floods
+	counters  counters
+	pool      sync.Pool // of *datagram
+	attached  atomic.Int32
+	receiver  atomic.Pointer[Receiver]
 
 	// owned by the reader
-	addresses map[netip.AddrPort]*net.UDPAddr
+	addresses map[Route]*net.UDPAddr
 
 	closeOnce sync.Once
 	closeErr  error
@@ -56,9 +58,10 @@ type Socket struct {
 
 // datagram is one packet on its way from the reader, or from a path, to ReadFrom.
 type datagram struct {
-	src  netip.AddrPort // unmapped; written by the wire
-	from *net.UDPAddr   // shared and never changed
-	n    int
+	src   netip.AddrPort // unmapped; written by the wire, as local is
+	from  *net.UDPAddr   // shared and never changed
+	n     int
+	local local
 	// One byte more than is allowed, so that a longer datagram shows.
 	buf [stunwire.MaxDatagram + 1]byte
 }
@@ -88,7 +91,7 @@ func open(w wire, local *net.UDPAddr, log *slog.Logger) *Socket {
 		agents:    agents{byUser: make(map[string]*agent)},
 		floods:    floods{bySrc: make(map[netip.AddrPort]int), byAddr: make(map[netip.Addr]int)},
 		pool:      sync.Pool{New: func() any { return new(datagram) }},
-		addresses: make(map[netip.AddrPort]*net.UDPAddr),
+		addresses: make(map[Route]*net.UDPAddr),
 		paths:     make(map[netip.AddrPort]*path),
 	}
 	s.media = &half{socket: s, queue: make(chan *datagram, mediaQueue), done: make(chan struct{}), full: dropMediaQueue, gone: dropMediaClosed}
@@ -211,22 +214,22 @@ func (s *Socket) rest(run int, err error) bool {
 }
 
 // address gives the form that net.PacketConn wants, without an allocation per datagram. Only the reader calls it.
-func (s *Socket) address(from netip.AddrPort) *net.UDPAddr {
+func (s *Socket) address(from Route) *net.UDPAddr {
 	if known := s.addresses[from]; known != nil {
 		return known
 	}
 	if len(s.addresses) >= maxAddresses {
 		clear(s.addresses)
 	}
-	fresh := net.UDPAddrFromAddrPort(from)
+	fresh := marked(from)
 	s.addresses[from] = fresh
 	return fresh
 }
 
 // send hands p to the kernel. A datagram that the kernel does not take now (ENOBUFS, ECONNREFUSED, EPERM,
 // ENETUNREACH, EMSGSIZE ...) is lost like one that the network drops; the only error is net.ErrClosed.
-func (s *Socket) send(p []byte, to netip.AddrPort) (int, error) {
-	if err := s.wire.send(p, to); err != nil {
+func (s *Socket) send(p []byte, to netip.AddrPort, from local) (int, error) {
+	if err := s.wire.send(p, to, from); err != nil {
 		select {
 		case <-s.closing:
 			return 0, net.ErrClosed

@@ -180,7 +180,7 @@ func TestDualStack(t *testing.T) {
 		peer := dial(t, s, host)
 		peer.Write(unhex(t, allocate))
 		_, from := receive(t, s.TURN())
-		if addrPort(t, from) != addrPort(t, peer.LocalAddr()) {
+		if client, ok := from.(*net.UDPAddr); !ok || unmarked(client).addr != addrPort(t, peer.LocalAddr()) {
 			t.Errorf("from %v, want %v", from, peer.LocalAddr())
 		}
 		if udp, _ := from.(*net.UDPAddr); host == "127.0.0.1" && len(udp.IP) != net.IPv4len {

@@ -13,7 +13,7 @@ const chains = 4096
 // Table says whose a datagram is: by its route, and for a connectivity check by our own ICE user fragment. Looking
 // up takes no lock and allocates nothing, whatever the bytes are; changes take a lock for the time of a few entries.
 // All methods may be called from any goroutine. It holds what it was given until it is told to forget: who claims,
-// bounds how much (security.md: 8 addresses per peer). T is a pointer or another small value.
+// bounds how much (sfu/transport: 16 per peer). T is a pointer or another small value.
 type Table[T comparable] struct {
 	seed    maphash.Seed
 	byRoute [chains]atomic.Pointer[link[Route, T]]

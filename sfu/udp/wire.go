@@ -14,7 +14,8 @@ const readBatch = 32
 const gsoNone = "not built for this system"
 
 // plainWire is a socket of the standard library: one datagram per system call. It works everywhere, and serves Linux
-// where the better one is forbidden.
+// where the better one is forbidden. From a machine with several addresses it sends by the one that the kernel chooses:
+// bind one of them there.
 type plainWire struct {
 	conn *net.UDPConn
 }
@@ -25,14 +26,14 @@ func (w *plainWire) receive(into []*datagram) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	d.n, d.src = n, netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
+	d.n, d.src, d.local = n, netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), 0
 	return 1, nil
 }
 
 // rest does nothing: the runtime is woken all the same.
 func (w *plainWire) rest(time.Duration) {}
 
-func (w *plainWire) send(p []byte, to netip.AddrPort) error {
+func (w *plainWire) send(p []byte, to netip.AddrPort, _ local) error {
 	_, err := w.conn.WriteToUDPAddrPort(p, to)
 	return err
 }
@@ -50,7 +51,7 @@ func (o plainOutbox) flush(arena []byte, runs []run, _ time.Duration) (t tally) 
 		r := &runs[i]
 		for j := range r.count {
 			from, to := r.segment(j)
-			if err := o.wire.send(arena[from:to], r.to.addr); err != nil {
+			if err := o.wire.send(arena[from:to], r.to.addr, 0); err != nil {
 				t.refused++
 				continue
 			}
