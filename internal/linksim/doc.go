@@ -8,6 +8,9 @@
 //	link := lab.Link(server, viewer, linksim.Conditions{Delay: 20 * time.Millisecond, Loss: 0.02}, linksim.Conditions{})
 //	err := server.Do(func() error { /* sockets opened here belong to server, whoever uses them later */ })
 //
+// Links and cables carry IPv4 and IPv6. A namespace may be a router with nft rules, hide what is behind it by NAT, symmetric
+// or not, and have an address of its devices taken away or their packets cut short.
+//
 // Everything is taken down when the test ends. Namespaces carry the process id in their names, so that those of a test
 // that was killed are found and removed by the next one. Without root a test is skipped, or fails where CI=true.
 //

@@ -16,8 +16,10 @@ import (
 
 const (
 	prefix = "castcode-"
-	// network is where links have their addresses, four for each.
-	network = "10.77.0.0"
+	// network and network6 are where links have their addresses, four for each. The second is out of those that
+	// everybody may use inside (RFC 4193).
+	network  = "10.77.0.0"
+	network6 = "fd77:ca57:c0de::"
 	// allowed is how long one command may take.
 	allowed = 20 * time.Second
 )
@@ -111,25 +113,32 @@ func (l *Lab) Namespace(name string) *Namespace {
 		}
 	})
 	n.ip("link", "set", "lo", "up")
+	// Nobody else can have the addresses of a lab, so nobody has to wait until a device has asked around for them.
+	if err := n.sysctl("ipv6/conf/default/accept_dad", "0"); err != nil {
+		l.t.Fatal(err)
+	}
 	return n
 }
 
-// End is one end of a link or cable: the device in its namespace and its address there.
+// End is one end of a link or cable: the device in its namespace and its addresses there.
 type End struct {
 	Device string
-	Addr   netip.Addr
+	Addr   netip.Addr // IPv4
+	Addr6  netip.Addr
 }
 
 // next gives the addresses of the next link or cable, and the names of its two devices.
 func (l *Lab) next() (a, b End) {
-	base := netip.MustParseAddr(network).As4()
+	base, base6 := netip.MustParseAddr(network).As4(), netip.MustParseAddr(network6).As16()
 	base[2], base[3] = byte(l.links>>6), byte(l.links<<2)
-	number := l.links
+	base6[14], base6[15] = base[2], base[3]
+	end := func(side string) End {
+		base[3]++
+		base6[15]++
+		return End{fmt.Sprintf("link%d%s", l.links, side), netip.AddrFrom4(base), netip.AddrFrom16(base6)}
+	}
+	a, b = end("a"), end("b")
 	l.links++
-	base[3]++
-	a = End{fmt.Sprintf("link%da", number), netip.AddrFrom4(base)}
-	base[3]++
-	b = End{fmt.Sprintf("link%db", number), netip.AddrFrom4(base)}
 	return a, b
 }
 

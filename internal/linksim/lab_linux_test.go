@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -20,7 +21,7 @@ func listen(t *testing.T, n *Namespace, addr netip.Addr) *net.UDPConn {
 	t.Helper()
 	var c *net.UDPConn
 	err := n.Do(func() (err error) {
-		c, err = net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr, 0)))
+		c, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr, 0)))
 		return err
 	})
 	if err != nil {
@@ -161,6 +162,115 @@ func TestCableBehindATokenBucketAndNAT(t *testing.T) {
 	}`)
 	if got := across(t, from, to, 20, time.Millisecond, 300*time.Millisecond); len(got) != 0 {
 		t.Errorf("%d packets passed a filter that drops all", len(got))
+	}
+}
+
+// routed is three namespaces in a row, with routes through the one in the middle, which is a router.
+func routed(lab *Lab) (inside, router, outside *Namespace, atInside, atInner, atOuter, atOutside End) {
+	inside, router, outside = lab.Namespace("inside"), lab.Namespace("router"), lab.Namespace("outside")
+	atInside, atInner = lab.Cable(inside, router)
+	atOuter, atOutside = lab.Cable(router, outside)
+	router.Router()
+	for _, way := range []struct {
+		from *Namespace
+		via  End
+	}{{inside, atInner}, {outside, atOuter}} {
+		way.from.Route(netip.Prefix{}, way.via.Addr)
+		way.from.Route(netip.Prefix{}, way.via.Addr6)
+	}
+	return inside, router, outside, atInside, atInner, atOuter, atOutside
+}
+
+func TestSymmetricNATHasAPortForEachDestination(t *testing.T) {
+	lab := New(t)
+	inside, router, outside, atInside, _, atOuter, atOutside := routed(lab)
+	ports := func() (seen map[uint16]bool) {
+		from, seen := listen(t, inside, atInside.Addr), map[uint16]bool{}
+		for range 4 {
+			got := across(t, from, listen(t, outside, atOutside.Addr), 1, time.Millisecond, 200*time.Millisecond)
+			if len(got) != 1 || got[0].from.Addr() != atOuter.Addr {
+				t.Fatalf("outside came %+v, want one packet from %v", got, atOuter.Addr)
+			}
+			seen[got[0].from.Port()] = true
+		}
+		return seen
+	}
+	router.NAT(atOuter)
+	if seen := ports(); len(seen) != 1 {
+		t.Errorf("one port behind NAT is seen as %v", seen)
+	}
+	router.Open()
+	router.SymmetricNAT(atOuter)
+	if seen := ports(); len(seen) != 4 {
+		t.Errorf("one port behind symmetric NAT is seen by four others as %v", seen)
+	}
+}
+
+func TestIPv6AloneAndAShortMTU(t *testing.T) {
+	lab := New(t)
+	inside, _, outside, atInside, atInner, _, atOutside := routed(lab)
+	from4 := listen(t, inside, atInside.Addr)
+	inside.Take(atInside, atInside.Addr)
+	if _, err := from4.WriteTo([]byte{0}, listen(t, outside, atOutside.Addr).LocalAddr()); err == nil {
+		t.Error("a packet left from an address that was taken away")
+	}
+	from, to := listen(t, inside, atInside.Addr6), listen(t, outside, atOutside.Addr6)
+	if got := across(t, from, to, 20, time.Millisecond, 2*time.Second); len(got) != 20 { // a neighbour is asked for once a second
+		t.Errorf("%d of 20 packets passed over IPv6", len(got))
+	}
+	inside.Give(atInside, atInside.Addr)
+	inside.Route(netip.Prefix{}, atInner.Addr)
+	back := listen(t, inside, atInside.Addr)
+	if got := across(t, back, listen(t, outside, atOutside.Addr), 5, time.Millisecond, 200*time.Millisecond); len(got) != 5 {
+		t.Errorf("%d of 5 packets passed over IPv4 when it was back", len(got))
+	}
+
+	inside.MTU(atInside, 1280)
+	out, err := inside.Command(t.Context(), "ip", "link", "show", atInside.Device).Output()
+	if err != nil || !strings.Contains(string(out), "mtu 1280") {
+		t.Errorf("the device is %s, %v", out, err)
+	}
+}
+
+func TestConnectionsAndCommandsBeginInside(t *testing.T) {
+	lab := New(t)
+	inside, _, outside, _, _, _, atOutside := routed(lab)
+	var l net.Listener
+	err := outside.Do(func() (err error) {
+		l, err = net.Listen("tcp", netip.AddrPortFrom(atOutside.Addr6, 0).String())
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	conn, err := inside.Dial(t.Context(), "tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+	if _, err := inside.Dial(t.Context(), "tcp", "localhost:1"); err == nil {
+		t.Error("a name was looked up")
+	}
+
+	cmd := exec.Command("cat", "/proc/self/stat")
+	if err := inside.Enter(cmd); err != nil {
+		t.Fatal(err)
+	}
+	there, err := inside.Command(t.Context(), "ip", "link").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	links := exec.Command("ip", "link")
+	if err := inside.Enter(links); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := links.Output(); err != nil || string(got) != string(there) {
+		t.Errorf("inside there are %s, want %s; %v", got, there, err)
+	}
+	out, err := cmd.Output()
+	if err != nil || !strings.HasPrefix(string(out), strconv.Itoa(cmd.Process.Pid)+" (cat)") {
+		t.Errorf("the process %d says that it is %s, %v", cmd.Process.Pid, out, err)
 	}
 }
 
