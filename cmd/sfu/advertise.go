@@ -21,6 +21,7 @@ type advertised struct {
 	public []netip.Addr // configured, first
 	bound  netip.AddrPort
 	local  func() []netip.Addr
+	found  func() []netip.AddrPort // by STUN; set before anybody asks
 
 	reading sync.Mutex // held by the one who reads anew
 	last    atomic.Pointer[listed]
@@ -34,10 +35,13 @@ type listed struct {
 
 func newAdvertised(bound *net.UDPAddr, public []netip.Addr) *advertised {
 	a := bound.AddrPort()
-	return &advertised{public: public, bound: netip.AddrPortFrom(a.Addr().Unmap(), a.Port()), local: tlsutil.Addresses}
+	return &advertised{
+		public: public, bound: netip.AddrPortFrom(a.Addr().Unmap(), a.Port()), local: tlsutil.Addresses,
+		found: func() []netip.AddrPort { return nil },
+	}
 }
 
-// addresses returns the list: the public addresses, then the one that the socket is bound to or else all of this
+// addresses returns the list: the public addresses, configured and found, then the one that the socket is bound to or else all of this
 // machine. A machine without a network has its loopback address, so that it can still try everything. It is cheap
 // enough to be called for every relayed datagram; the caller must not change the slice.
 func (a *advertised) addresses() []netip.AddrPort {
@@ -55,27 +59,48 @@ func (a *advertised) addresses() []netip.AddrPort {
 }
 
 func (a *advertised) read() []netip.AddrPort {
-	all := slices.Clone(a.public)
-	if ip := a.bound.Addr(); !ip.IsUnspecified() {
-		all = append(all, ip)
-	} else {
-		for _, local := range a.local() {
-			if local.Is4() || !ip.Is4() {
-				all = append(all, local)
-			}
+	var list []netip.AddrPort
+	add := func(p netip.AddrPort) {
+		if !slices.Contains(list, p) {
+			list = append(list, p)
 		}
 	}
-	if len(all) == 0 {
-		all = append(all, netip.AddrFrom4([4]byte{127, 0, 0, 1}))
+	for _, ip := range a.public {
+		add(netip.AddrPortFrom(ip, a.bound.Port()))
 	}
-	var list []netip.AddrPort
-	for _, ip := range all {
-		if p := netip.AddrPortFrom(ip, a.bound.Port()); !slices.Contains(list, p) {
-			list = append(list, p)
+	for _, p := range a.found() {
+		add(p)
+	}
+	for _, ip := range a.own() {
+		add(netip.AddrPortFrom(ip, a.bound.Port()))
+	}
+	if len(list) == 0 {
+		add(netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), a.bound.Port()))
+	}
+	return list
+}
+
+// own are the addresses of this machine that the socket receives on.
+func (a *advertised) own() (list []netip.Addr) {
+	ip := a.bound.Addr()
+	if !ip.IsUnspecified() {
+		return []netip.Addr{ip}
+	}
+	for _, local := range a.local() {
+		if local.Is4() || !ip.Is4() {
+			list = append(list, local)
 		}
 	}
 	return list
 }
+
+// speaks says whether the socket can send to that address, by its family: a machine without IPv6 would wait in vain.
+func (a *advertised) speaks(to netip.Addr) bool {
+	return to.IsLoopback() || slices.ContainsFunc(a.own(), func(own netip.Addr) bool { return own.Is4() == to.Is4() })
+}
+
+// reread makes the next call of addresses look anew.
+func (a *advertised) reread() { a.last.Store(nil) }
 
 // relayIP is the address that relays show: the first IPv4 one of the list, since turn/v2 relays IPv4 only.
 func (a *advertised) relayIP() netip.Addr {

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,7 +17,12 @@ import (
 func (s *server) announce(stdout io.Writer, env func(string) (string, bool)) error {
 	file, _ := stdout.(*os.File)
 	columns := stdoutColumns(file, env)
-	b := Banner{Version: version, URLs: s.urls(), Warnings: s.cfg.Warnings, Columns: columns}
+	b := Banner{Version: version, URLs: s.urls(), Warnings: append(slices.Clone(s.cfg.Warnings), s.hints...), Columns: columns}
+	b.Media = fmt.Sprintf("UDP and TCP %s, at %s.", s.ports.port(), textOf(s.advertised.addresses()))
+	s.log.Info("offering media", "addresses", s.advertised.addresses())
+	for _, w := range s.hints {
+		s.log.Warn(w)
+	}
 	switch s.cfg.TLS {
 	case tlsutil.LocalCA:
 		b.Certificate = "signed by this server's own CA."

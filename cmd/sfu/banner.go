@@ -21,6 +21,8 @@ type Banner struct {
 	Certificate string
 	// Fingerprint of the own CA, and Trust, the page that explains how to install it; empty in other modes.
 	Fingerprint, Trust string
+	// Media is one sentence about where media is offered; empty: not said.
+	Media string
 	// TURN is one sentence about the TURN server.
 	TURN string
 	// Admin is the address of the admin listener; empty without one.
@@ -90,6 +92,9 @@ func (b Banner) bottom() []string {
 	}
 	if b.Fingerprint != "" {
 		lines = append(lines, fingerprintLines(b.Fingerprint, b.Columns)...)
+	}
+	if b.Media != "" {
+		lines = append(lines, "Media: "+b.Media+" Blocked? Try sfu doctor.")
 	}
 	if b.TURN != "" {
 		lines = append(lines, "TURN: "+b.TURN)

@@ -44,6 +44,7 @@ func lanBanner() Banner {
 		Certificate: "own CA; browsers warn until it is installed.",
 		Fingerprint: fingerprint,
 		Trust:       "http://192.168.1.5:8443/ca",
+		Media:       "UDP and TCP 8443, at 192.168.1.5, 10.0.0.7.",
 		TURN:        "built in, on the same port.",
 		Admin:       "http://127.0.0.1:9443",
 	}

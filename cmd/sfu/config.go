@@ -33,6 +33,8 @@ type Config struct {
 	Hosts []string
 	// PublicIPs are addresses to advertise that are on no interface.
 	PublicIPs []netip.Addr
+	// STUNDiscover are STUN servers, "host:port", that are asked for further ones.
+	STUNDiscover []string
 	// Origins are further web origins, "scheme://host[:port]" in lower case without a default port.
 	Origins []string
 	// TrustedProxies may set X-Forwarded-For and X-Forwarded-Proto.

@@ -79,6 +79,17 @@ func (k *checker) network() {
 		}
 		k.c.PublicIPs = append(k.c.PublicIPs, addr.Unmap())
 	}
+	for _, w := range k.text("stun-discover").words {
+		server, problem := parseSTUN(w)
+		switch {
+		case problem != "":
+			k.fail("stun-discover", strconv.Quote(w)+" "+problem, "such as stun.example.org:3478")
+		case len(k.c.STUNDiscover) == maxSTUN:
+			k.fail("stun-discover", fmt.Sprintf("names more than %d servers", maxSTUN), "two are enough")
+		case !slices.Contains(k.c.STUNDiscover, server):
+			k.c.STUNDiscover = append(k.c.STUNDiscover, server)
+		}
+	}
 	for _, w := range k.text("origins").words {
 		origin, problem := parseOrigin(w)
 		if problem != "" {
@@ -146,6 +157,25 @@ func parseOrigin(text string) (origin, problem string) {
 	}
 	defaults := map[string]string{"https": ":443", "http": ":80"}
 	return u.Scheme + "://" + strings.TrimSuffix(u.Host, defaults[u.Scheme]), ""
+}
+
+// maxSTUN servers are asked.
+const maxSTUN = 8
+
+// parseSTUN takes host:port, or a host alone with the port of RFC 8489 section 18.6.
+func parseSTUN(text string) (server, problem string) {
+	text = strings.TrimPrefix(strings.ToLower(text), "stun:")
+	host, port, err := net.SplitHostPort(text)
+	if err != nil {
+		host, port = strings.Trim(text, "[]"), "3478"
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return "", "has no valid port"
+	}
+	if _, err := netip.ParseAddr(host); err != nil && !tlsutil.ValidName(host) {
+		return "", "is not a host and port"
+	}
+	return net.JoinHostPort(host, port), ""
 }
 
 // parsePrefix takes a network or a single address.

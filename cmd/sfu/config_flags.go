@@ -24,6 +24,7 @@ type settings struct {
 	HTTPAddr       string   `group:"net" placeholder:"[HOST]:PORT" help:"Plain HTTP on one more port, such as :80: leads to HTTPS, has the page /ca and answers the challenges of --tls acme."`
 	Host           []string `group:"net" kind:"list" placeholder:"NAMES" help:"Names (or addresses) people type to get here. The first one is shown and put into QR codes; without it, the address of this machine is."`
 	PublicIP       []string `group:"net" kind:"list" placeholder:"IPS" help:"Public addresses of this machine when it stands behind a 1:1 NAT, as in most clouds. Media and TURN are offered there too."`
+	STUNDiscover   []string `name:"stun-discover" group:"net" kind:"list" placeholder:"HOST:PORT" help:"Ask these STUN servers for the public address, again and again; name two to notice a NAT that cannot be used. Off by default: it tells a third party that this server runs."`
 	Origins        []string `group:"net" kind:"list" placeholder:"URLS" help:"Further web origins whose pages may use the signaling socket, as https://host[:port]."`
 	TrustedProxies []string `group:"net" kind:"list" placeholder:"CIDRS" help:"Proxies in front of this server, as networks. Only they may say by X-Forwarded-For who is calling."`
 

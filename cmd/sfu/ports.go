@@ -2,9 +2,11 @@ package main
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
+	"syscall"
 
 	"castcode/internal/portmux"
 	"castcode/sfu/udp"
@@ -59,7 +61,7 @@ func (s *server) both(flag, addr string) (*portmux.Mux, *udp.Socket, error) {
 		_ = l.Close() // nobody has used it
 		// With port 0 the kernel chose a number that is free for TCP and may be taken for UDP.
 		if _, port, _ := net.SplitHostPort(addr); port != "0" || attempt == 10 {
-			return nil, nil, fmt.Errorf("%w\n  hint: another program has the UDP port; choose one with --%s", err, flag)
+			return nil, nil, fmt.Errorf("%w\n  hint: UDP: %s", err, listenHint(err, flag))
 		}
 	}
 }
@@ -67,9 +69,23 @@ func (s *server) both(flag, addr string) (*portmux.Mux, *udp.Socket, error) {
 func listenTCP(flag, addr string) (net.Listener, error) {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("%w\n  hint: another program has the port, or it needs more rights; choose one with --%s", err, flag)
+		return nil, fmt.Errorf("%w\n  hint: %s", err, listenHint(err, flag))
 	}
 	return l, nil
+}
+
+// listenHint says what to do when a port cannot be had. flag is where it was set.
+func listenHint(err error, flag string) string {
+	switch {
+	case errors.Is(err, syscall.EACCES):
+		return "ports below 1024 need a right: start by deploy/castcode.service, or once: sudo setcap cap_net_bind_service=+ep " +
+			"the sfu binary; or choose a port above with --" + flag
+	case errors.Is(err, syscall.EADDRINUSE):
+		return "another program has the port; ss -lntup shows which; choose another with --" + flag
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return "this machine has no such address; leave it out to listen on all, as in --" + flag + " :8443"
+	}
+	return "choose another address with --" + flag
 }
 
 // listenTURN opens --turn-addr. It is for TURN only: what else arrives there is dropped, since nobody accepts it.

@@ -44,9 +44,12 @@ type server struct {
 	turn       *turn.Server // nil: none of our own
 	site       *site
 	servers    []*http.Server
-	adminAt    string         // where the admin address listens; empty: nowhere
-	wg         sync.WaitGroup // the servers' accept loops
-	failed     chan error     // a part that ended by itself
+	adminAt    string             // where the admin address listens; empty: nowhere
+	wg         sync.WaitGroup     // the servers' accept loops
+	failed     chan error         // a part that ended by itself
+	end        context.CancelFunc // ends what runs beside the servers
+	discovery  *discovery         // nil: no STUN servers are asked
+	hints      []string           // what announce warns of beside the configuration's warnings
 }
 
 // serve runs the server until ctx ends.
@@ -59,11 +62,12 @@ func serve(ctx context.Context, cfg *Config, env func(string) (string, bool), st
 	}
 	defer log.Close() //nolint:errcheck // nothing is left that could be lost
 	s := &server{cfg: cfg, log: log, failed: make(chan error, 4)}
-	if err := s.start(); err != nil {
-		s.stop()
+	defer s.stop()
+	background, end := context.WithCancel(ctx)
+	s.end = end
+	if err := s.start(background); err != nil {
 		return err
 	}
-	defer s.stop()
 	if err := s.announce(stdout, env); err != nil {
 		return err
 	}
@@ -71,7 +75,7 @@ func serve(ctx context.Context, cfg *Config, env func(string) (string, bool), st
 }
 
 // start starts the parts. On an error those that run are left to stop.
-func (s *server) start() error {
+func (s *server) start(ctx context.Context) error {
 	var err error
 	if s.store, err = tlsutil.OpenStore(s.cfg.Data, s.log.Logger); err != nil {
 		return err
@@ -86,13 +90,19 @@ func (s *server) start() error {
 	if err := s.listen(); err != nil {
 		return err
 	}
+	s.discover(ctx)
 	if err := s.planes(); err != nil {
 		return err
 	}
 	if err := s.relay(); err != nil {
 		return err
 	}
-	return s.http()
+	if err := s.http(); err != nil {
+		return err
+	}
+	s.hints = s.look(ctx).warnings()
+	s.wg.Go(func() { s.hairpin(ctx) })
+	return nil
 }
 
 // events carries the engine's events to the Hub, which is made after it.
@@ -255,6 +265,7 @@ func (s *server) wait(ctx context.Context) error {
 // stop leaves politely: no new peers, members told, then everything closed in turn. It also ends a start that failed
 // half way.
 func (s *server) stop() {
+	s.end()
 	if s.site != nil {
 		s.site.ready.Store(false)
 	}
