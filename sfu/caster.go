@@ -36,8 +36,11 @@ type caster struct {
 }
 
 // newCaster answers offer. Nothing is forwarded before the engine has put the caster into its cast, because the
-// peer cannot connect without the answer.
-func newCaster(ctx context.Context, e *Engine, id string, on *cast, offer string, parsed *transport.Offer, ms []media) (*caster, string, error) {
+// peer cannot connect without the answer. up is called when it is no longer on its way up, also if that is because of an
+// error.
+func newCaster(ctx context.Context, e *Engine, id string, on *cast, offer string, parsed *transport.Offer, ms []media,
+	up func(),
+) (*caster, string, error) {
 	c := &caster{slots: map[string]Slot{}, offer: parsed, passive: parsed.Passive(), undeclared: parsed.Undeclared()}
 	if len(c.undeclared) > 0 {
 		c.sdp, c.streams = offer, newUndeclared(c.undeclared, len(parsed.Media))
@@ -47,10 +50,11 @@ func newCaster(ctx context.Context, e *Engine, id string, on *cast, offer string
 	}
 	c.reports = &reports{caster: c, said: map[uint32]said{}}
 	api, err := newCasterAPI(e.settings, c.reports, c.passive)
-	if err != nil {
-		return nil, "", err
+	if err == nil {
+		err = c.init(e, id, on, api, c, up)
 	}
-	if err := c.init(e, id, on, api, c); err != nil {
+	if err != nil {
+		up()
 		return nil, "", err
 	}
 	c.pc.OnTrack(c.onTrack)

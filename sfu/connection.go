@@ -23,7 +23,8 @@ type connection struct {
 	engine *Engine
 	cast   *cast
 	pc     *webrtc.PeerConnection
-	self   peer // who this connection is
+	self   peer   // who this connection is
+	up     func() // it is connected, or will not be; may be called several times
 
 	connected atomic.Bool
 	deadline  *time.Timer
@@ -36,12 +37,12 @@ type connection struct {
 	wg     sync.WaitGroup
 }
 
-func (c *connection) init(e *Engine, id string, on *cast, api *webrtc.API, self peer) error {
+func (c *connection) init(e *Engine, id string, on *cast, api *webrtc.API, self peer, up func()) error {
 	pc, err := api.NewPeerConnection(webrtc.Configuration{Certificates: e.certificates})
 	if err != nil {
 		return err
 	}
-	c.id, c.engine, c.cast, c.pc, c.self = id, e, on, pc, self
+	c.id, c.engine, c.cast, c.pc, c.self, c.up = id, e, on, pc, self, up
 	c.done = make(chan struct{})
 	c.deadline = time.AfterFunc(e.patience, func() {
 		if !c.connected.Load() {
@@ -57,6 +58,7 @@ func (c *connection) changed(s webrtc.PeerConnectionState) {
 	switch s {
 	case webrtc.PeerConnectionStateConnected:
 		c.deadline.Stop()
+		c.up()
 		c.connected.Store(true)
 		c.tell("connected")
 	case webrtc.PeerConnectionStateDisconnected:
@@ -108,6 +110,7 @@ func (c *connection) close() {
 	c.mu.Unlock()
 	if first {
 		close(c.done)
+		c.up()
 		c.deadline.Stop()
 		c.connected.Store(false)
 		c.engine.socket.Dismiss(user)
@@ -126,8 +129,18 @@ func (c *connection) expect(answer string) error {
 	}
 	c.engine.socket.Dismiss(c.user)
 	c.user = user
-	c.engine.socket.Expect(user, password)
+	c.engine.socket.Expect(user, password, c.flooded)
 	return nil
+}
+
+// flooded is called by the socket for a peer that sends media of more SSRCs than a caster has. The SRTP library would
+// keep state for each of them before it knows whether they are the peer's.
+func (c *connection) flooded() {
+	c.start(func() {
+		c.engine.log.Warn("caster closed: it sends media of too many sources", "peer", c.id)
+		c.tell("failed")
+		c.engine.drop(c.self)
+	})
 }
 
 // sdpValue is the first value of an attribute, "" without one.

@@ -54,6 +54,7 @@ type Engine struct {
 	mux          *mux
 	log          *slog.Logger
 	patience     time.Duration // connectTimeout; shorter in tests
+	rising       rising        // casters
 	drops        Drops
 	faults       atomic.Uint64
 	nextShard    atomic.Uint32
@@ -102,6 +103,7 @@ func New(cfg Config) (*Engine, error) {
 		mux:          newMux(cfg.Socket.Media(), cfg.Addresses, cfg.Pion.NewLogger("mux")),
 		log:          cfg.Log,
 		patience:     connectTimeout,
+		rising:       newRising(halfOpen),
 		byID:         map[string]*cast{},
 		peers:        map[string]peer{},
 	}
@@ -135,7 +137,11 @@ func (e *Engine) Publish(ctx context.Context, castID, id, offer string, slots ma
 		return "", err
 	}
 	defer e.release(on)
-	c, answer, err := newCaster(ctx, e, id, on, offer, parsed, ms)
+	up, err := e.rising.enter(ctx)
+	if err != nil {
+		return "", err
+	}
+	c, answer, err := newCaster(ctx, e, id, on, offer, parsed, ms, up)
 	if err != nil {
 		return "", err
 	}

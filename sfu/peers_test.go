@@ -152,7 +152,14 @@ type sender struct {
 
 func publish(t *testing.T, e *Engine, cast, id string) *sender {
 	t.Helper()
-	s := &sender{far: newFar(t), rtcp: make(chan rtcp.Packet, 1000)}
+	return publishFrom(newFar(t), e, cast, id)
+}
+
+// publishFrom is publish by a far end that is there.
+func publishFrom(f *far, e *Engine, cast, id string) *sender {
+	f.t.Helper()
+	t := f.t
+	s := &sender{far: f, rtcp: make(chan rtcp.Packet, 1000)}
 	var err error
 	s.track, err = webrtc.NewTrackLocalStaticRTP(webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeVP8}, "v", "s")
 	if err != nil {

@@ -17,6 +17,8 @@ import (
 
 	"github.com/pion/stun"
 	pionturn "github.com/pion/turn/v2"
+
+	"castcode/internal/bytecase"
 )
 
 const transaction = "2112a442 000102030405060708090a0b"
@@ -292,6 +294,9 @@ func FuzzStream(f *testing.F) {
 		"00010000" + transaction + "4000000100000000" + "00010004",
 	} {
 		f.Add(unhex(f, seed), byte(3))
+	}
+	for _, c := range bytecase.All() {
+		f.Add(c.Bytes, byte(7))
 	}
 	f.Fuzz(func(t *testing.T, p []byte, cut byte) {
 		near, far, s := pipeStream()

@@ -81,6 +81,7 @@ func (s *server) samples() []metrics.Sample {
 	total("udp_sent_bytes_total", "bytes sent", wire.SentBytes)
 	total("udp_gso_total", "datagrams sent in runs (UDP GSO)", wire.GSODatagrams)
 	total("udp_send_errors_total", "datagrams that the kernel refused", wire.SendErrors)
+	total("casters_flooding_total", "casters that sent media of too many sources, and were closed", wire.GivenUp)
 	reasons("udp_drops_total", "datagrams dropped before any library saw them", "reason", wire.Dropped)
 
 	reasons("tcp_drops_total", "connections closed before it was known what they want", "reason", s.ports.tcpDrops())

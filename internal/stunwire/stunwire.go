@@ -11,6 +11,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha1" // #nosec G505 -- MESSAGE-INTEGRITY is HMAC-SHA1 by definition, RFC 8489 section 14.5
 	"encoding/binary"
+	"hash/crc32"
 	"net/netip"
 )
 
@@ -95,8 +96,8 @@ type Message struct {
 	Channel uint16
 	// Transport is the protocol number of REQUESTED-TRANSPORT, 0 if absent.
 	Transport byte
-	// integrity is the offset of the MESSAGE-INTEGRITY attribute, 0 if absent.
-	integrity int
+	// integrity and fingerprint are the offsets of the MESSAGE-INTEGRITY and FINGERPRINT attributes, 0 if absent.
+	integrity, fingerprint int
 }
 
 // Signed says whether the message carries MESSAGE-INTEGRITY; whether it is a good one says CheckIntegrity.
@@ -104,6 +105,9 @@ func (m Message) Signed() bool { return m.integrity != 0 }
 
 // IntegrityAt is the offset of the MESSAGE-INTEGRITY attribute, 0 if absent.
 func (m Message) IntegrityAt() int { return m.integrity }
+
+// FingerprintAt is the offset of the FINGERPRINT attribute, 0 if absent.
+func (m Message) FingerprintAt() int { return m.fingerprint }
 
 // Parse checks that p is exactly one well-formed STUN message. It accepts every method and class: ForMedia and
 // ForTURN decide about those.
@@ -161,6 +165,8 @@ func (m *Message) note(kind uint16, value, p []byte, at int) {
 		}
 	case AttrIntegrity:
 		m.integrity = at
+	case attrFingerprint:
+		m.fingerprint = at
 	case attrTransport:
 		if m.Transport == 0 {
 			m.Transport = value[0]
@@ -349,4 +355,15 @@ func Integrity(message, key []byte) (sum [integritySize]byte) {
 	mac.Write(message[4:])
 	mac.Sum(sum[:0])
 	return sum
+}
+
+// Fingerprint is the value of the FINGERPRINT attribute (RFC 8489 section 14.7) that follows message, whose length in the
+// header counts it already.
+func Fingerprint(message []byte) uint32 { return crc32.ChecksumIEEE(message) ^ 0x5354554E }
+
+// CheckFingerprint says whether the FINGERPRINT attribute that stands at p[at:], as Message.FingerprintAt has it, is
+// right. It is false for at that can be none.
+func CheckFingerprint(p []byte, at int) bool {
+	return at >= HeaderSize && at+attrHeaderSize+4 <= len(p) &&
+		binary.BigEndian.Uint32(p[at+attrHeaderSize:]) == Fingerprint(p[:at])
 }

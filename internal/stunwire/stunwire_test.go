@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/pion/stun"
+
+	"castcode/internal/bytecase"
 )
 
 func unhex(t testing.TB, s string) []byte {
@@ -227,6 +229,9 @@ func TestFaultNames(t *testing.T) {
 
 // FuzzParse: what passes the guard must be safe for the library, address attributes above all.
 func FuzzParse(f *testing.F) {
+	for _, c := range bytecase.All() {
+		f.Add(c.Bytes)
+	}
 	for _, seed := range []string{
 		"0016000c" + transaction + "00130004 00000000 00120000",
 		"01010004" + transaction + "00200000",

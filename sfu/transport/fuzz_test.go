@@ -8,6 +8,8 @@ import (
 
 	"github.com/pion/rtcp"
 	"github.com/pion/stun"
+
+	"castcode/internal/bytecase"
 )
 
 func FuzzOffer(f *testing.F) {
@@ -61,6 +63,9 @@ func FuzzCheck(f *testing.F) {
 		b, _ := hex.DecodeString(s)
 		f.Add(b)
 	}
+	for _, c := range bytecase.All() {
+		f.Add(c.Bytes)
+	}
 	sign := newSigner("0123456789012345678901")
 	f.Fuzz(func(t *testing.T, p []byte) {
 		c, ok := parseCheck(p)
@@ -80,6 +85,9 @@ func FuzzCheck(f *testing.F) {
 func FuzzHello(f *testing.F) {
 	f.Add(helloFragment(0))
 	f.Add(helloFragment(0)[:25])
+	for _, c := range bytecase.All() {
+		f.Add(c.Bytes)
+	}
 	f.Fuzz(func(t *testing.T, p []byte) {
 		if isHello(p) && (len(p) < recordHeader+handshakeHeader || p[0] != 22 || p[recordHeader] != 1) {
 			t.Errorf("%x begins no handshake", p)
@@ -182,6 +190,9 @@ func FuzzDatagram(f *testing.F) {
 	f.Add(helloFragment(0)[:60])
 	f.Add([]byte{0x80, 201, 0, 1})
 	f.Add([]byte{})
+	for _, c := range bytecase.All() {
+		f.Add(c.Bytes)
+	}
 	server := newTestServer(f, nil)
 	f.Fuzz(func(t *testing.T, p []byte) {
 		s := newTestSession(t, server)

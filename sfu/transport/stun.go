@@ -3,7 +3,6 @@ package transport
 import (
 	"crypto/sha1" // #nosec G505 -- MESSAGE-INTEGRITY is HMAC-SHA1 by definition, RFC 8489 section 14.5
 	"encoding/binary"
-	"hash/crc32"
 	"net/netip"
 
 	"castcode/internal/stunwire"
@@ -17,7 +16,6 @@ const (
 	attrControlled       = 0x8029
 
 	attributeHeader = 4
-	fingerprintXOR  = 0x5354554E // RFC 8489 section 14.7
 	maxAnswer       = stunwire.HeaderSize + 24 + 24 + 8
 )
 
@@ -77,13 +75,11 @@ func newSigner(password string) *signer { return &signer{stunwire.NewSigner(pass
 // verify says whether p, from which c was parsed, was signed with the key, and whether its FINGERPRINT, if it has
 // one, is right.
 func (s *signer) verify(p []byte, c check) bool {
-	if c.fingerprint != 0 && binary.BigEndian.Uint32(p[c.fingerprint+attributeHeader:]) != fingerprint(p[:c.fingerprint]) {
+	if c.fingerprint != 0 && !stunwire.CheckFingerprint(p, c.fingerprint) {
 		return false
 	}
 	return s.Verify(p, c.integrity)
 }
-
-func fingerprint(p []byte) uint32 { return crc32.ChecksumIEEE(p) ^ fingerprintXOR }
 
 // answer writes the success response to request, which came from from, into dst, which has room for maxAnswer
 // bytes. The answer is never longer than the request: FINGERPRINT is left out where it would be, and n is 0 where
@@ -124,6 +120,6 @@ func (s *signer) answer(dst, request []byte, from netip.AddrPort) (n int) {
 	binary.BigEndian.PutUint16(dst[2:], uint16(n-be+attributeHeader+4))
 	binary.BigEndian.PutUint16(dst[n:], attrFingerprint)
 	binary.BigEndian.PutUint16(dst[n+2:], 4)
-	binary.BigEndian.PutUint32(dst[n+attributeHeader:], fingerprint(dst[:n]))
+	binary.BigEndian.PutUint32(dst[n+attributeHeader:], stunwire.Fingerprint(dst[:n]))
 	return n + attributeHeader + 4
 }

@@ -30,6 +30,7 @@ type agents struct {
 // agent is one generation of ICE credentials.
 type agent struct {
 	signer    *stunwire.Signer
+	flooded   func()           // may be nil
 	addrs     []netip.AddrPort // a good check came from them
 	known     perSecond        // checks from addrs
 	strangers perSecond        // checks from elsewhere, good or not
@@ -54,10 +55,25 @@ func (c *perSecond) allow(now time.Time, most int) bool {
 }
 
 // expect makes user known. Whoever had the name before is forgotten.
-func (a *agents) expect(user, password string) {
+func (a *agents) expect(user, password string, flooded func()) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.byUser[user] = &agent{signer: stunwire.NewSigner(password)}
+	a.byUser[user] = &agent{signer: stunwire.NewSigner(password), flooded: flooded}
+}
+
+// giveUp tells whose address it is that it floods.
+func (a *agents) giveUp(from netip.AddrPort) {
+	var tell []func()
+	a.mu.Lock()
+	for _, agent := range a.byUser {
+		if agent.flooded != nil && slices.Contains(agent.addrs, from) {
+			tell = append(tell, agent.flooded)
+		}
+	}
+	a.mu.Unlock()
+	for _, flooded := range tell {
+		flooded()
+	}
 }
 
 func (a *agents) dismiss(user string) {
@@ -91,7 +107,7 @@ func (a *agents) admit(p []byte, from netip.AddrPort, v verdict, now time.Time) 
 	switch {
 	case !within.allow(now, maxChecks):
 		return dropChecks
-	case !agent.signer.Verify(p, v.integrity):
+	case v.fingerprint != 0 && !stunwire.CheckFingerprint(p, v.fingerprint) || !agent.signer.Verify(p, v.integrity):
 		return dropIntegrity
 	case known:
 		return passed
@@ -105,7 +121,13 @@ func (a *agents) admit(p []byte, from netip.AddrPort, v verdict, now time.Time) 
 // Expect lets connectivity checks for our user fragment user, signed with password, through to Media(). A caster's
 // credentials are told here before its answer goes out; until then, and after Dismiss, its checks are dropped. Of one
 // Expect, checks from up to 16 addresses and 200 a second pass. It may be called from any goroutine.
-func (s *Socket) Expect(user, password string) { s.agents.expect(user, password) }
+//
+// flooded, which may be nil, is called when one of these addresses goes on to send media of more SSRCs than a caster
+// has: what is too much is dropped in any case, and who does it is better closed. It is called by those who read, and
+// must not block.
+func (s *Socket) Expect(user, password string, flooded func()) {
+	s.agents.expect(user, password, flooded)
+}
 
 // Dismiss ends Expect: at the end of a caster, and of credentials that an ICE restart has replaced.
 func (s *Socket) Dismiss(user string) { s.agents.dismiss(user) }

@@ -1,6 +1,7 @@
 package udp
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"testing"
@@ -41,7 +42,7 @@ func TestOnlySignedChecksReachAnAgent(t *testing.T) {
 	if got := a.admit(good, alice, v, now); got != dropUser {
 		t.Errorf("before Expect: %q", dropNames[got])
 	}
-	a.expect("user", password)
+	a.expect("user", password, nil)
 	if got := a.admit(good, alice, v, now); got != passed {
 		t.Errorf("a good check: %q", dropNames[got])
 	}
@@ -58,7 +59,7 @@ func TestOnlySignedChecksReachAnAgent(t *testing.T) {
 			}
 		}
 	}
-	a.expect("user", "a new password 0123456789") // the name of somebody else now
+	a.expect("user", "a new password 0123456789", nil) // the name of somebody else now
 	if got := a.admit(good, alice, v, now.Add(time.Hour)); got != dropIntegrity {
 		t.Errorf("the password of before: %q", dropNames[got])
 	}
@@ -68,10 +69,27 @@ func TestOnlySignedChecksReachAnAgent(t *testing.T) {
 	}
 }
 
+// TestFingerprintOfACheck: it need not be there, but it must not be wrong.
+func TestFingerprintOfACheck(t *testing.T) {
+	a, now := newAgents(), time.Unix(1000, 0)
+	a.expect("user", password, nil)
+	p, _ := checkFor(t, "user", password)
+	p[3] += 8 // the signature does not count what follows it
+	sum := stunwire.Fingerprint(p)
+	p = binary.BigEndian.AppendUint32(append(p, 0x80, 0x28, 0, 4), sum)
+	if got := a.admit(p, alice, inspect(p), now); got != passed {
+		t.Errorf("a right one: %q", dropNames[got])
+	}
+	p[len(p)-1] ^= 1
+	if got := a.admit(p, alice, inspect(p), now); got != dropIntegrity {
+		t.Errorf("a wrong one: %q", dropNames[got])
+	}
+}
+
 // TestAddressesOfAnAgent is P10: the library lists every address that it answers.
 func TestAddressesOfAnAgent(t *testing.T) {
 	a, now := newAgents(), time.Unix(1000, 0)
-	a.expect("user", password)
+	a.expect("user", password, nil)
 	p, v := checkFor(t, "user", password)
 	for i := range 10 * maxAgentAddrs {
 		want := passed
@@ -86,7 +104,7 @@ func TestAddressesOfAnAgent(t *testing.T) {
 	if got := a.admit(p, numberedAddr(3), v, now.Add(time.Hour)); got != passed {
 		t.Errorf("a known address: %q", dropNames[got])
 	}
-	a.expect("user2", password) // an ICE restart
+	a.expect("user2", password, nil) // an ICE restart
 	p, v = checkFor(t, "user2", password)
 	if got := a.admit(p, numberedAddr(99), v, now); got != passed {
 		t.Errorf("a new address after a restart: %q", dropNames[got])
@@ -97,7 +115,7 @@ func TestAddressesOfAnAgent(t *testing.T) {
 // signatures a second.
 func TestChecksOfAnAgent(t *testing.T) {
 	a, now := newAgents(), time.Unix(1000, 0)
-	a.expect("user", password)
+	a.expect("user", password, nil)
 	good, v := checkFor(t, "user", password)
 	a.admit(good, alice, v, now)
 	forged, w := checkFor(t, "user", "another password 012345")
@@ -122,7 +140,7 @@ func TestChecksOfAnAgent(t *testing.T) {
 
 func TestAdmitAllocatesNothing(t *testing.T) {
 	a, now := newAgents(), time.Unix(1000, 0)
-	a.expect("user", password)
+	a.expect("user", password, nil)
 	p, v := checkFor(t, "user", password)
 	q, w := checkFor(t, "nobody", password)
 	if n := testing.AllocsPerRun(1000, func() {
@@ -173,7 +191,7 @@ func TestFloods(t *testing.T) {
 // a good check in the middle of it does.
 func TestCheckFloodAtTheSocket(t *testing.T) {
 	s := listen(t, "127.0.0.1:0")
-	s.Expect("user", password)
+	s.Expect("user", password, nil)
 	var injects []func([]byte)
 	for i := range 20 {
 		inject, detach, err := s.Attach(numberedAddr(i), func([]byte) {})

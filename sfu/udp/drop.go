@@ -29,7 +29,7 @@ const (
 	dropTURNClosed       // TURN() was closed
 	dropDetached         // sent to a path that was detached meanwhile
 	dropUser             // a check for a user fragment that is nobody's
-	dropIntegrity        // a check of a caster with a wrong signature
+	dropIntegrity        // a check of a caster with a wrong signature or fingerprint
 	dropAddresses        // checks of one caster from more addresses than it may have
 	dropChecks           // more checks a second than one caster sends
 	dropFlood            // a check from where too many wrong ones came in this second
@@ -55,6 +55,7 @@ type Counts struct {
 	SendErrors    uint64 // datagrams that the kernel refused; they are lost
 	Reads         uint64 // batches received
 	Owned         uint64 // datagrams that the receiver took
+	GivenUp       uint64 // addresses of casters that sent media of too many SSRCs
 
 	// What batches did; it is part of Sent and SentBytes.
 	SendCalls    uint64 // system calls that sent something
@@ -83,7 +84,7 @@ type Counts struct {
 
 type counters struct {
 	received, receivedBytes, injected, sent, sentBytes, delivered, readErrors, sendErrors atomic.Uint64
-	reads, owned, sendCalls, gsoRuns, gsoDatagrams, gsoRetries                            atomic.Uint64
+	reads, owned, givenUp, sendCalls, gsoRuns, gsoDatagrams, gsoRetries                   atomic.Uint64
 
 	kinds  [kinds]atomic.Uint64
 	drops  [drops]atomic.Uint64
@@ -118,7 +119,7 @@ func (c *counters) snapshot() Counts {
 		Received: c.received.Load(), ReceivedBytes: c.receivedBytes.Load(), Injected: c.injected.Load(),
 		Sent: c.sent.Load(), SentBytes: c.sentBytes.Load(), Delivered: c.delivered.Load(),
 		ReadErrors: c.readErrors.Load(), SendErrors: c.sendErrors.Load(),
-		Reads: c.reads.Load(), Owned: c.owned.Load(), SendCalls: c.sendCalls.Load(), GSORuns: c.gsoRuns.Load(),
+		Reads: c.reads.Load(), Owned: c.owned.Load(), GivenUp: c.givenUp.Load(), SendCalls: c.sendCalls.Load(), GSORuns: c.gsoRuns.Load(),
 		GSODatagrams: c.gsoDatagrams.Load(), GSORetries: c.gsoRetries.Load(),
 		Checks: c.kinds[KindCheck].Load(), Answers: c.kinds[KindAnswer].Load(), DTLS: c.kinds[KindDTLS].Load(), RTP: c.kinds[KindRTP].Load(),
 		RTCP: c.kinds[KindRTCP].Load(), TURN: c.kinds[kindTURN].Load(), Channels: c.kinds[kindChannel].Load(),

@@ -8,13 +8,14 @@ import (
 
 // verdict is what the guard says about one datagram.
 type verdict struct {
-	drop      drop           // passed, or the reason
-	fault     stunwire.Fault // when drop is dropSTUN
-	kind      Kind
-	ssrc      uint32 // of an RTP packet, or the sender of an RTCP packet
-	handshake int    // bytes of DTLS records with handshake messages
-	user      []byte // USERNAME of a check; aliases the datagram
-	integrity int    // where the signature of a check begins
+	drop        drop           // passed, or the reason
+	fault       stunwire.Fault // when drop is dropSTUN
+	kind        Kind
+	ssrc        uint32 // of an RTP packet, or the sender of an RTCP packet
+	handshake   int    // bytes of DTLS records with handshake messages
+	user        []byte // USERNAME of a check; aliases the datagram
+	integrity   int    // where the signature of a check begins
+	fingerprint int    // where the FINGERPRINT of a check begins, 0 without
 }
 
 const (
@@ -68,7 +69,8 @@ func inspectSTUN(p []byte) verdict {
 	v := verdict{kind: kindTURN}
 	switch {
 	case m.Type == stunwire.BindingRequest && m.Username != nil:
-		v.kind, v.fault, v.user, v.integrity = KindCheck, stunwire.ForMedia(m), m.Username, m.IntegrityAt()
+		v.kind, v.fault, v.user = KindCheck, stunwire.ForMedia(m), m.Username
+		v.integrity, v.fingerprint = m.IntegrityAt(), m.FingerprintAt()
 	case m.Type == stunwire.BindingSuccess:
 		v.kind, v.fault = KindAnswer, stunwire.ForMedia(m)
 	default:

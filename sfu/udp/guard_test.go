@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"castcode/internal/bytecase"
 	"castcode/internal/stunwire"
 )
 
@@ -110,6 +111,20 @@ func TestInspect(t *testing.T) {
 	}
 }
 
+// TestByteCases: no case of the table passes, and each is counted under its name.
+func TestByteCases(t *testing.T) {
+	for _, c := range bytecase.All() {
+		v := inspect(c.Bytes)
+		got := dropNames[v.drop]
+		if v.drop == dropSTUN {
+			got = "stun_" + v.fault.String()
+		}
+		if v.drop == passed || got != c.Drop {
+			t.Errorf("%s: %q, want %q", c.Name, got, c.Drop)
+		}
+	}
+}
+
 func TestInspectAllocatesNothing(t *testing.T) {
 	var all [][]byte
 	for _, tc := range datagrams {
@@ -138,8 +153,11 @@ func FuzzInspect(f *testing.F) {
 	for _, tc := range datagrams {
 		f.Add(unhex(f, tc.hex))
 	}
+	for _, c := range bytecase.All() {
+		f.Add(c.Bytes)
+	}
 	a := newAgents()
-	a.expect("a", password)
+	a.expect("a", password, nil)
 	f.Fuzz(func(t *testing.T, p []byte) {
 		v := inspect(p)
 		if v.drop != passed {

@@ -61,7 +61,7 @@ func TestICE(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
 	serverUser, serverPassword, _ := server.GetLocalUserCredentials()
-	s.Expect(serverUser, serverPassword)
+	s.Expect(serverUser, serverPassword, nil)
 	clientUser, clientPassword, _ := client.GetLocalUserCredentials()
 	accepted := make(chan *ice.Conn, 1)
 	go func() {

@@ -112,7 +112,12 @@ func (in *intake) sort(d *datagram) bool {
 // admit says whether a datagram that is not the receiver's may go to the agents of the casters.
 func (s *Socket) admit(p []byte, from netip.AddrPort, at local, v verdict, now time.Time) drop {
 	if v.kind != KindCheck {
-		return s.remotes.admit(from, at, v, now)
+		reason, excess := s.remotes.admit(from, at, v, now)
+		if excess {
+			s.counters.givenUp.Add(1)
+			s.agents.giveUp(from)
+		}
+		return reason
 	}
 	reason := s.agents.admit(p, from, v, now)
 	switch reason {

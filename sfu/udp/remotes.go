@@ -10,6 +10,9 @@ import (
 const (
 	maxRTPSources  = 32
 	maxRTCPSources = 16
+	// maxStrangers is how many packets of further SSRCs are dropped before the peer that sends them is given up: no
+	// client has so many, and a few may have been on their way when somebody else had the address.
+	maxStrangers = 100
 	// maxHandshake bytes of DTLS handshake within handshakeWindow: a handshake needs about 5 KiB, resends
 	// and all 20, and the library holds what it cannot assemble yet.
 	maxHandshake    = 64 << 10
@@ -29,6 +32,13 @@ type remote struct {
 	handshake int       // bytes in that window
 	rtp, rtcp []uint32  // SSRCs that it has used, at most maxRTPSources and maxRTCPSources
 	local     local     // which of our addresses it sends media to
+	strangers int       // packets of other SSRCs
+}
+
+// stranger counts a packet of an SSRC too many. excess says that it is the one after which the peer is given up.
+func (r *remote) stranger() (reason drop, excess bool) {
+	r.strangers++
+	return dropSSRC, r.strangers == maxStrangers
 }
 
 // admitSource says whether id is among known, and adds it while there is room.
@@ -114,22 +124,23 @@ func (r *remotes) asks(addr netip.AddrPort) local {
 	return 0
 }
 
-// admit says whether addr may send what the guard let pass as v, which is no check, to our address at.
-func (r *remotes) admit(addr netip.AddrPort, at local, v verdict, now time.Time) drop {
+// admit says whether addr may send what the guard let pass as v, which is no check, to our address at. excess is true
+// once for an address that floods: its peer is to be given up.
+func (r *remotes) admit(addr netip.AddrPort, at local, v verdict, now time.Time) (reason drop, excess bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	known := r.byAddr[addr]
 	if known == nil {
-		return dropUnknown
+		return dropUnknown, false
 	}
 	switch v.kind {
 	case KindRTP:
 		if !admitSource(&known.rtp, v.ssrc, maxRTPSources) {
-			return dropSSRC
+			return known.stranger()
 		}
 	case KindRTCP:
 		if !admitSource(&known.rtcp, v.ssrc, maxRTCPSources) {
-			return dropSSRC
+			return known.stranger()
 		}
 	case KindDTLS:
 		if v.handshake == 0 {
@@ -139,9 +150,9 @@ func (r *remotes) admit(addr netip.AddrPort, at local, v verdict, now time.Time)
 			known.window, known.handshake = now, 0
 		}
 		if known.handshake += v.handshake; known.handshake > maxHandshake {
-			return dropHandshake
+			return dropHandshake, false
 		}
 	}
 	known.local = at
-	return passed
+	return passed, false
 }

@@ -26,8 +26,8 @@ func listen(t *testing.T, addr string) *Socket {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	s.Expect("a", password)
-	s.Expect("x", password)
+	s.Expect("a", password, nil)
+	s.Expect("x", password, nil)
 	return s
 }
 
@@ -298,7 +298,7 @@ func TestReadErrorsAreSwallowed(t *testing.T) {
 	w.broken.Store(true)
 	s := open(w, local, discard)
 	t.Cleanup(func() { s.Close() })
-	s.Expect("a", password)
+	s.Expect("a", password, nil)
 	until(t, "errors", func() bool { return s.Counts().ReadErrors > loudRun })
 	w.broken.Store(false)
 	peer := dial(t, s, "127.0.0.1")
