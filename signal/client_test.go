@@ -42,6 +42,9 @@ type stage struct {
 	dial  func(context.Context, string, string) (net.Conn, error)
 	host  string
 	deaf  bool // clients from now on do not answer pings
+
+	goneMu sync.Mutex
+	gone   []string // peers whose session has ended; guarded by goneMu
 }
 
 // options of a stage; zero is the protocol's own.
@@ -77,6 +80,11 @@ func newStage(t *testing.T, o options) *stage {
 		Media: st.media, Key: testKey, Log: slog.New(slog.NewTextHandler(st.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		ICE: func(peer, host string, life time.Duration) ([]ICEServer, time.Duration) {
 			return []ICEServer{{URLs: []string{"turn:" + host}, Username: peer, Credential: "turn-password"}}, max(life, 5*time.Minute)
+		},
+		Gone: func(peer string) {
+			st.goneMu.Lock()
+			defer st.goneMu.Unlock()
+			st.gone = append(st.gone, peer)
 		},
 		ClientAddr: func(r *http.Request) netip.Addr {
 			if text := r.Header.Get("X-Test-Addr"); text != "" {
@@ -180,6 +188,13 @@ type client struct {
 }
 
 // connect opens a socket without saying hello. addr is where the server takes it to come from; "" the usual.
+// departed are the peers whose session has ended.
+func (st *stage) departed() []string {
+	st.goneMu.Lock()
+	defer st.goneMu.Unlock()
+	return slices.Clone(st.gone)
+}
+
 func (st *stage) connect(addr string) *client {
 	st.t.Helper()
 	header := http.Header{"Origin": {"http://" + st.host}}

@@ -2,6 +2,7 @@ package signal
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -87,6 +88,9 @@ func TestViewerAndDisplayGoneFor60s(t *testing.T) {
 		synctest.Wait()
 		if got := st.media.calls("leave"); !slices.Equal(got, []string{"leave " + tv.peer}) {
 			t.Fatalf("media plane was told %q", got)
+		}
+		if got := st.departed(); !slices.Equal(got, []string{tv.peer}) {
+			t.Fatalf("gone: %q", got)
 		}
 		late := st.enter(message{"resume": tv.resume})
 		if late.peer == tv.peer {
@@ -191,6 +195,51 @@ func TestHelloWithin10s(t *testing.T) {
 		}
 		if c := st.hub.Counts(); c.Drops[dropNoHello] != 1 || c.Sockets != 0 {
 			t.Fatalf("counts %+v", c)
+		}
+	})
+}
+
+// So many sockets of one address may have nothing said, one more waits, and a hello makes room; other addresses do not
+// notice.
+func TestNewcomers(t *testing.T) {
+	bubble(t, options{}, func(t *testing.T, st *stage) {
+		first := st.connect("")
+		for range maxNewcomers - 1 {
+			st.connect("")
+		}
+		type result struct {
+			status int
+			after  time.Duration
+		}
+		results := make(chan result)
+		dial := func() {
+			start := time.Now()
+			_, response, _ := st.try(http.Header{"Origin": {"http://" + st.host}})
+			results <- result{response.StatusCode, time.Since(start)}
+		}
+		go dial()
+		if got := <-results; got.status != http.StatusServiceUnavailable || got.after != newcomerWait {
+			t.Fatalf("one too many: %+v", got)
+		}
+		other := st.connect("203.0.113.9")
+		other.send(message{"type": "hello", "version": 1})
+		other.want("welcome")
+		go dial()
+		time.Sleep(time.Second)
+		first.send(message{"type": "hello", "version": 1})
+		first.want("welcome")
+		if got := <-results; got.status != http.StatusSwitchingProtocols || got.after != time.Second {
+			t.Fatalf("after a hello: %+v", got)
+		}
+		time.Sleep(30 * time.Second) // all who said nothing are closed by now
+		synctest.Wait()
+		st.hub.fresh.mu.Lock()
+		defer st.hub.fresh.mu.Unlock()
+		if n := len(st.hub.fresh.byAddr); n != 0 {
+			t.Errorf("%d addresses are remembered", n)
+		}
+		if c := st.hub.Counts(); c.Drops[dropNewcomers] != 1 {
+			t.Errorf("counts %+v", c.Drops)
 		}
 	})
 }

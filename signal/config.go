@@ -22,6 +22,9 @@ type Config struct {
 	// the name or address by which the client reached us, without a port. life is how long they should, 0 for the
 	// usual: who cannot renew them asks for more. nil: none. It is called without locks.
 	ICE func(peer, host string, life time.Duration) (servers []ICEServer, ttl time.Duration)
+	// Gone hears of each peer whose session has ended: nothing that ICE told it is good any more. nil: nobody does. It is
+	// called without locks.
+	Gone func(peer string)
 	// Key is at least 32 random bytes that outlive the process, so that tickets do too.
 	Key []byte
 	// Capacity is how many viewers and displays a room takes. 0 means 500, -1 no cap (rooms then say 0).
@@ -89,6 +92,9 @@ func (c Config) complete() (Config, error) {
 	}
 	if c.ICE == nil {
 		c.ICE = func(string, string, time.Duration) ([]ICEServer, time.Duration) { return nil, 0 }
+	}
+	if c.Gone == nil {
+		c.Gone = func(string) {}
 	}
 	if c.ClientAddr == nil {
 		c.ClientAddr = remoteAddr

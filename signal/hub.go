@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -30,6 +31,7 @@ type Hub struct {
 	upgrader websocket.Upgrader
 	tally    *tally
 	begun    time.Time
+	fresh    newcomers
 	ctx      context.Context // ends with Close
 	cancel   context.CancelFunc
 	running  sync.WaitGroup // sockets and timers that are at work; Add only under mu while not closed
@@ -81,6 +83,7 @@ func newHub(c Config, t timing, b bounds) (*Hub, error) {
 	}
 	h := &Hub{
 		cfg: c, origins: allowed, tickets: tickets{ticketKey}, timing: t, bounds: b, tally: newTally(), begun: time.Now(),
+		fresh: newcomers{byAddr: map[netip.Prefix]*newcomer{}},
 		upgrader: websocket.Upgrader{
 			HandshakeTimeout: t.write,
 			ReadBufferSize:   4096, WriteBufferSize: 4096, WriteBufferPool: &sync.Pool{},
@@ -116,6 +119,13 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer h.running.Done()
 	defer h.release(k)
+	if k.arrived = h.fresh.enter(r.Context(), h.ctx.Done(), k.addr); k.arrived == nil {
+		h.tally.drop(dropNewcomers)
+		w.Header().Set("Retry-After", "5")
+		http.Error(w, "too many sockets of this address have said nothing yet", http.StatusServiceUnavailable)
+		return
+	}
+	defer k.arrived()
 	conn, err := h.upgrader.Upgrade(w, r, nil)
 	if err != nil {
 		h.tally.drop(dropUpgrade) // Upgrade has answered

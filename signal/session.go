@@ -264,6 +264,7 @@ func (h *Hub) forget(o *outside, s *Session) {
 		h.closeDisplay(s)
 	}
 	delete(h.sessions, s.peer)
+	o.add(func() { h.cfg.Gone(s.peer) })
 	delete(h.resumes, s.resume)
 	s.away++
 	s.role = roleIdle

@@ -31,6 +31,7 @@ type socket struct {
 
 	// owned by the reader
 	pace    pace
+	arrived func() // it has said hello; may be called several times
 	bad     int
 	session *Session // nil before hello
 
@@ -214,6 +215,9 @@ func (k *socket) receive(kind int, frame []byte) {
 	}
 	if hello, ok := m.(*helloRequest); ok && k.session == nil {
 		k.hello(re, hello)
+		if k.session != nil {
+			k.arrived()
+		}
 		return
 	}
 	if k.session == nil {

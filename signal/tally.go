@@ -17,11 +17,12 @@ const (
 	dropReplaced    = "replaced"     // resumed elsewhere
 	dropVersion     = "version"
 	dropDraining    = "draining"
-	dropClosing     = "closing" // Hub.Close
-	dropOrigin      = "origin"  // refused before the upgrade
-	dropBusy        = "busy"    // refused before the upgrade: too many sockets
-	dropUpgrade     = "upgrade" // not a WebSocket handshake
-	dropFault       = "fault"   // a bug of ours ended it
+	dropClosing     = "closing"   // Hub.Close
+	dropOrigin      = "origin"    // refused before the upgrade
+	dropNewcomers   = "newcomers" // refused before the upgrade: too many sockets of its address have not said hello
+	dropBusy        = "busy"      // refused before the upgrade: too many sockets
+	dropUpgrade     = "upgrade"   // not a WebSocket handshake
+	dropFault       = "fault"     // a bug of ours ended it
 )
 
 // Reasons why a session over WHIP or WHEP ended, the keys of Counts.Gone.

@@ -11,6 +11,7 @@ const (
 	dropUserName                // not "<seconds>:<peer>"
 	dropRealm                   // another realm than ours
 	dropExpired                 // user name past its time, without a relay that was opened in time
+	dropRevoked                 // of a peer whose session has ended
 	dropFuture                  // expiry more than a day ahead: a date in milliseconds, mostly
 	dropPassword                // MESSAGE-INTEGRITY fits no secret
 	dropPeer                    // a peer that is not media of ours
@@ -32,7 +33,7 @@ const (
 )
 
 var dropNames = [drops]string{
-	"message", "answer_limit", "user_name", "realm", "expired", "future", "password", "peer", "channel", "quota", "even_port",
+	"message", "answer_limit", "user_name", "realm", "expired", "revoked", "future", "password", "peer", "channel", "quota", "even_port",
 	"attach", "rate", "relay_queue", "size", "stream_limit", "frame", "slow", "idle", "stream_queue", "late", "stuck",
 }
 

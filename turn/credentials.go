@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"castcode/internal/stunwire"
@@ -87,6 +88,9 @@ func (d *door) authenticate(username, realm string, from net.Addr) (key []byte, 
 	}
 	d.grant = grant{d, sourceOf(from), username}
 	now := s.cfg.now()
+	if _, peer, _ := strings.Cut(username, ":"); s.revoked.has(peer) {
+		return refuse(dropRevoked)
+	}
 	if expires.Sub(now) > maxAhead {
 		return refuse(dropFuture)
 	}
@@ -109,6 +113,42 @@ func (d *door) authenticate(username, realm string, from net.Addr) (key []byte, 
 func longTermKey(username, realm, password string) []byte {
 	sum := md5.Sum([]byte(username + ":" + realm + ":" + password))
 	return sum[:]
+}
+
+// Revoke ends what Credentials has made for peer: from now on they open no relay, and those that are open live until
+// their next refresh is due. It is for peers whose session has ended, and may be called from any goroutine.
+func (s *Server) Revoke(peer string) { s.revoked.add(peer, s.cfg.now()) }
+
+const (
+	// revokedLife is longer than any credentials that are given out: what is older is refused for its age.
+	revokedLife = 2 * time.Hour
+	// maxRevoked bounds each of the two generations of names, about 100 bytes each. Beyond it the oldest are forgotten
+	// before their time.
+	maxRevoked = 32768
+)
+
+// revocations are the peers whose credentials are void: two generations, so that forgetting costs nothing.
+type revocations struct {
+	mu       sync.Mutex
+	now, old map[string]struct{} // guarded by mu
+	since    time.Time           // of now; guarded by mu
+}
+
+func (r *revocations) add(peer string, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if now.Sub(r.since) > revokedLife || len(r.now) >= maxRevoked {
+		r.old, r.now, r.since = r.now, map[string]struct{}{}, now
+	}
+	r.now[peer] = struct{}{}
+}
+
+func (r *revocations) has(peer string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, young := r.now[peer]
+	_, old := r.old[peer]
+	return young || old
 }
 
 // granted says whether g has a relay open.

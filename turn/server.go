@@ -103,6 +103,7 @@ type Server struct {
 	udp    []*pionturn.Server // one for each of Config.Packets
 
 	counters counters
+	revoked  revocations
 	answers  *answerBudget
 	tasks    sync.WaitGroup // accept loops and stream writers
 	open     sync.WaitGroup // relays

@@ -199,6 +199,55 @@ func TestExpiry(t *testing.T) {
 	}
 }
 
+// TestRevoke: when a session ends, so do its credentials, for new relays and for those that are open; those of others,
+// and of a name that only begins like it, do not.
+func TestRevoke(t *testing.T) {
+	f := serve(t, nil)
+	for _, network := range networks {
+		c, other := f.client(t, network, "p_"+network), f.client(t, network, "p_"+network+"2")
+		for _, client := range []*rawClient{c, other} {
+			if _, code := client.allocate(); code != 0 {
+				t.Fatal(code)
+			}
+		}
+		f.Revoke("p_" + network)
+		if _, code := f.dial(t, network, c.user, c.password).allocate(); code != 401 {
+			t.Errorf("%s: a new relay: %d, want 401", network, code)
+		}
+		if _, code := c.do(stun.MethodRefresh, lifetime(600)); code != 401 {
+			t.Errorf("%s: refresh: %d, want 401", network, code)
+		}
+		if _, code := other.do(stun.MethodRefresh, lifetime(600)); code != 0 {
+			t.Errorf("%s: another's refresh: %d", network, code)
+		}
+	}
+	if n := f.dropped(dropRevoked); n < 4 {
+		t.Errorf("%d were counted, want one for each request", n)
+	}
+}
+
+func TestRevocationsAreForgotten(t *testing.T) {
+	var r revocations
+	now := time.Unix(1000, 0)
+	r.add("p", now)
+	now = now.Add(revokedLife + time.Second)
+	r.add("q", now)
+	if !r.has("p") || !r.has("q") {
+		t.Error("forgotten too early")
+	}
+	now = now.Add(revokedLife + time.Second)
+	r.add("r", now)
+	if r.has("p") || !r.has("q") || !r.has("r") {
+		t.Error("the oldest generation is to be forgotten, and no other")
+	}
+	for i := range 5 * maxRevoked {
+		r.add(fmt.Sprint(i), now)
+	}
+	if n := len(r.now) + len(r.old); n > 2*maxRevoked {
+		t.Errorf("%d are remembered", n)
+	}
+}
+
 func TestBothSecrets(t *testing.T) {
 	f := serve(t, nil)
 	for _, s := range f.cfg.Secrets() {
@@ -244,7 +293,7 @@ func TestManyAtOnce(t *testing.T) {
 	var wait sync.WaitGroup
 	var mu sync.Mutex
 	seen := map[netip.AddrPort]bool{}
-	for i := range 400 {
+	for i := range 400 { // the first answers to more of one address would be limited
 		c := f.client(t, networks[i%2], fmt.Sprint("peer", i))
 		wait.Go(func() {
 			relayed, code := c.allocate()
@@ -317,6 +366,40 @@ func TestAnswerLimit(t *testing.T) {
 	}
 	if m := c.receive(10 * time.Millisecond); m != nil {
 		t.Errorf("one more answer: %v", m)
+	}
+}
+
+// TestBindingLimit: so does the STUN service, and a second later it has 50 answers again.
+func TestBindingLimit(t *testing.T) {
+	var ahead atomic.Int64
+	now := time.Now()
+	f := serve(t, func(c *Config) { c.now = func() time.Time { return now.Add(time.Duration(ahead.Load())) } })
+	c := f.client(t, "udp", "peer")
+	ask := func() bool {
+		before := f.dropped(dropAnswer)
+		c.send(unhex(t, "00010000"+transaction))
+		if f.dropped(dropAnswer) == before && c.receive(200*time.Millisecond) != nil {
+			return true
+		}
+		until(t, "a drop", func() bool { return f.dropped(dropAnswer) == before+1 })
+		return false
+	}
+	for i := range answerBurst {
+		if !ask() {
+			t.Fatalf("no answer to request %d", i)
+		}
+	}
+	if ask() {
+		t.Error("an answer too many")
+	}
+	ahead.Store(int64(time.Second))
+	for i := range answerRate {
+		if !ask() {
+			t.Fatalf("no answer to request %d of the next second", i)
+		}
+	}
+	if ask() {
+		t.Error("an answer too many in the next second")
 	}
 }
 

@@ -130,11 +130,18 @@ func (s *server) planes() error {
 	}
 	trusted := proxies(s.cfg.TrustedProxies)
 	joint.hub, err = control.NewHub(control.Config{
-		Media: plane{s.engine}, ICE: s.ice().forPeer, Key: s.store.Key(), Capacity: capacity, Origins: s.cfg.Origins,
+		Media: plane{s.engine}, ICE: s.ice().forPeer, Gone: s.gone, Key: s.store.Key(), Capacity: capacity, Origins: s.cfg.Origins,
 		Open: s.cfg.Open, ClientAddr: trusted.client, External: trusted.external, Log: s.log.Logger,
 	})
 	s.hub = joint.hub
 	return err
+}
+
+// gone is told of sessions that have ended. There is none before the TURN server has started, if one does.
+func (s *server) gone(peer string) {
+	if s.turn != nil {
+		s.turn.Revoke(peer)
+	}
 }
 
 func (s *server) turnSecret() []byte {
