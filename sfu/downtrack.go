@@ -58,8 +58,9 @@ type downTrack struct {
 	repair   forward.Repair
 	tail     forward.Tail
 	holes    forward.Holes
-	reported int64 // when the viewer reported last
-	missing  int   // numbers that were left out since the last packet
+	reported int64  // when the viewer reported last
+	streamed uint64 // newest outgoing number before the viewer's present path
+	missing  int    // numbers that were left out since the last packet
 
 	lastAt   int64   // when the newest packet that was sent had come
 	counted  uint32  // bytes sent that the estimate knows of
@@ -348,6 +349,10 @@ func (d *downTrack) nack(pair forward.NackPair, now int64) {
 	for _, seq := range sh.numbers {
 		sent, ok := d.rewriter.Find(seq)
 		if !ok || sent.Out() <= d.outdated {
+			continue
+		}
+		if sent.Out() > d.streamed && d.viewer.route.Streams() {
+			d.track.drops.add(DropStreamed)
 			continue
 		}
 		s := d.logOf(sent.Source)

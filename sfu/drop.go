@@ -23,10 +23,11 @@ const (
 	DropFlood                                                   // a viewer sent more datagrams than viewers do
 	DropWish                                                    // no packet: a viewer's wish for a keyframe that came too soon
 	DropStale                                                   // it came late, and a whole picture had begun since
+	DropStreamed                                                // no packet: a wish for one that is on its way, on a path that loses nothing
 	dropReasons
 )
 
-var dropNames = [...]string{"no_codec", "lag", "seal", "malformed", "duplicate", "too_late_in", "inbox", "viewer_flood", "wish", "stale"}
+var dropNames = [...]string{"no_codec", "lag", "seal", "malformed", "duplicate", "too_late_in", "inbox", "viewer_flood", "wish", "stale", "streamed"}
 
 func (r DropReason) String() string {
 	if r < DropNoCodec {

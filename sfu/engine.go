@@ -6,6 +6,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"log/slog"
+	"net"
 	"net/netip"
 	"runtime"
 	"sync"
@@ -15,6 +16,7 @@ import (
 	"github.com/pion/logging"
 	"github.com/pion/webrtc/v3"
 
+	"castcode/sfu/tcp"
 	"castcode/sfu/transport"
 	"castcode/sfu/udp"
 )
@@ -36,9 +38,12 @@ type Config struct {
 	// Addresses are the ICE candidates that answers carry: the ip:port pairs by which peers reach Socket, the preferred
 	// one first. It is asked for every answer.
 	Addresses func() []netip.AddrPort
-	Events    Events
-	Log       *slog.Logger
-	Pion      logging.LoggerFactory // where pion's own lines go; nil: nowhere
+	// Streams is where peers connect over TCP (ICE-TCP, RFC 6544), by the same addresses and ports; the engine closes it.
+	// nil: they cannot.
+	Streams net.Listener
+	Events  Events
+	Log     *slog.Logger
+	Pion    logging.LoggerFactory // where pion's own lines go; nil: nowhere
 }
 
 // Engine is the media plane of one server. Its methods may be called from any goroutine.
@@ -50,6 +55,8 @@ type Engine struct {
 	transport    *transport.Server
 	shards       []*shard
 	socket       *udp.Socket
+	tcp          *tcp.Server // nil: no ICE-TCP
+	addresses    func() []netip.AddrPort
 	certificates []webrtc.Certificate
 	mux          *mux
 	log          *slog.Logger
@@ -100,6 +107,7 @@ func New(cfg Config) (*Engine, error) {
 		certificates: []webrtc.Certificate{*certificate},
 		begun:        time.Now(),
 		socket:       cfg.Socket,
+		addresses:    cfg.Addresses,
 		mux:          newMux(cfg.Socket.Media(), cfg.Addresses, cfg.Pion.NewLogger("mux")),
 		log:          cfg.Log,
 		patience:     connectTimeout,
@@ -110,7 +118,7 @@ func New(cfg Config) (*Engine, error) {
 	e.clock = transport.NewClock(e.begun, 0)
 	e.settings = settings(e.mux, cfg.Pion)
 	e.transport, err = transport.NewServer(transport.Config{
-		Candidates: candidates(cfg.Addresses), Send: handshakes{cfg.Socket}, Refused: cfg.Socket.Refused,
+		Candidates: e.candidates, Send: handshakes{cfg.Socket}, Refused: cfg.Socket.Refused,
 		Clock: e.clock, Logs: cfg.Pion,
 	})
 	if err != nil {
@@ -121,6 +129,9 @@ func New(cfg Config) (*Engine, error) {
 	}
 	e.notify = newNotifier(cfg.Events)
 	cfg.Socket.SetReceiver(intake{e})
+	if cfg.Streams != nil {
+		e.tcp = tcp.Serve(cfg.Streams, cfg.Socket, cfg.Log)
+	}
 	return e, nil
 }
 
@@ -222,6 +233,9 @@ func (e *Engine) Close() {
 	}
 	e.mu.Unlock()
 	e.wg.Wait()
+	if e.tcp != nil {
+		e.tcp.Close()
+	}
 	e.socket.SetReceiver(nil)
 	for _, s := range e.shards {
 		s.stop()

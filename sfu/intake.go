@@ -1,7 +1,6 @@
 package sfu
 
 import (
-	"net/netip"
 	"slices"
 
 	"castcode/sfu/transport"
@@ -43,17 +42,35 @@ func (r intake) Receive(batch []udp.Datagram) {
 	}
 }
 
+// Ready lets the shard of the viewer whose stream has room go on.
+func (r intake) Ready(to udp.Route) {
+	if s := r.engine.transport.Lookup(nil, to); s != nil {
+		if v, ok := s.Owner().(*viewer); ok {
+			v.shard.post(message{kind: messageReady, viewer: v})
+		}
+	}
+}
+
 // handshakes carries those of viewers.
 type handshakes struct{ socket *udp.Socket }
 
 func (s handshakes) Send(p []byte, to udp.Route) { _ = s.socket.Send(to, p) } // closed: so is the handshake
 
-// candidates are the advertised addresses as the transport wants them.
-func candidates(addresses func() []netip.AddrPort) func() []transport.Candidate {
-	return func() (list []transport.Candidate) {
-		for _, a := range addresses() {
-			list = append(list, transport.Candidate{Addr: a})
-		}
-		return list
+// candidates are the advertised addresses as viewers are told them: over UDP, and behind these over TCP.
+func (e *Engine) candidates() (list []transport.Candidate) {
+	for _, a := range e.addresses() {
+		list = append(list, transport.Candidate{Addr: a})
 	}
+	return append(list, e.streamCandidates()...)
+}
+
+// streamCandidates are the advertised addresses over TCP, if there is ICE-TCP.
+func (e *Engine) streamCandidates() (list []transport.Candidate) {
+	if e.tcp == nil {
+		return nil
+	}
+	for _, a := range e.addresses() {
+		list = append(list, transport.Candidate{Addr: a, TCP: true})
+	}
+	return list
 }

@@ -169,7 +169,11 @@ func (v *viewer) lag(now int64) {
 
 // pace tells the pacer how fast a backlog may leave.
 func (v *viewer) pace() {
-	if rate := v.estimate.Pace(); rate != v.rate {
+	rate := v.estimate.Pace()
+	if v.route.Streams() {
+		rate = 0 // it says itself how much it takes
+	}
+	if rate != v.rate {
 		v.rate = rate
 		v.pacer.SetRate(rate)
 	}

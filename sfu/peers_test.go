@@ -66,11 +66,17 @@ func newEngine(t *testing.T) (*Engine, *events) {
 // engineOn starts an engine on a socket and closes both.
 func engineOn(t *testing.T, socket *udp.Socket) (*Engine, *events) {
 	t.Helper()
+	return engineWith(t, socket, nil)
+}
+
+// engineWith is engineOn with ICE-TCP on streams.
+func engineWith(t *testing.T, socket *udp.Socket, streams net.Listener) (*Engine, *events) {
+	t.Helper()
 	t.Cleanup(func() { _ = socket.Close() })
 	address := socket.LocalAddr().AddrPort()
 	seen := &events{live: map[string]bool{}, slots: map[string]map[string]string{}, peers: map[string]string{}}
 	e, err := New(Config{
-		Socket: socket, Events: seen, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Socket: socket, Streams: streams, Events: seen, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Addresses: func() []netip.AddrPort { return []netip.AddrPort{address} },
 	})
 	if err != nil {

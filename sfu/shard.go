@@ -32,6 +32,7 @@ const (
 	messageTick                        // a viewer's handshake has ended
 	messageRestart                     // of a viewer's ICE
 	messageChoose                      // a viewer wishes for another layer
+	messageReady                       // a viewer's stream has room again
 	messageLate                        // packet came late into stream
 )
 
@@ -315,6 +316,8 @@ func (s *shard) message(m *message, now int64) {
 			v.choose(now)
 			s.mark(v)
 		}
+	case messageReady:
+		s.mark(v)
 	case messageLate:
 		for _, d := range m.follow.downs {
 			d.late(m.stream, m.packet, now)
@@ -361,6 +364,9 @@ func (s *shard) tick() {
 			v.handle(s.events, now)
 			v.report(now)
 			v.reckon(now)
+			if v.starved {
+				s.mark(v) // should the word that there is room have been lost
+			}
 		}
 	}
 }

@@ -1,6 +1,9 @@
 package sfu
 
-import "castcode/sfu/transport"
+import (
+	"castcode/sfu/tcp"
+	"castcode/sfu/transport"
+)
 
 // Snapshot is the engine in numbers, for metrics and the admin page.
 type Snapshot struct {
@@ -12,6 +15,7 @@ type Snapshot struct {
 	Asked   uint64 // keyframe requests sent to casters that are present
 	Faults  uint64 // connections dropped after a fault of ours
 	Drops   map[string]uint64
+	Streams tcp.Counts        // ICE-TCP; the zero value without
 	Wire    map[string]uint64 // what the viewers' transport dropped, by reason
 }
 
@@ -27,6 +31,9 @@ func (e *Engine) Snapshot() Snapshot {
 		}
 	}
 	e.mu.Unlock()
+	if e.tcp != nil {
+		s.Streams = e.tcp.Counts()
+	}
 	s.Wire = map[string]uint64{}
 	for d := transport.Drop(1); d < transport.Drops; d++ { // 0 is no reason
 		s.Wire[d.String()] = e.transport.Count(d)

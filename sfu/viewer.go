@@ -39,7 +39,9 @@ type viewer struct {
 	estimate  estimate.Reports
 	rate      int    // bit/s that the pacer was told
 	bytes     uint64 // sent
-	tellTime  bool   // a track has another source: a sender report is due
+	route     transport.Route
+	starved   bool // waits for room on its stream
+	tellTime  bool // a track has another source: a sender report is due
 	roundTrip time.Duration
 	pacer     forward.Pacer
 	queues    [forward.Classes]forward.Queue
@@ -203,10 +205,15 @@ func (v *viewer) advance(now int64) (wake int64) {
 	if v.gone {
 		return 0
 	}
+	room := v.room()
 	for {
 		best, alone := v.fill(now)
 		if best == nil {
 			return v.startsAt(now)
+		}
+		if room <= 0 {
+			v.starve(now)
+			return 0
 		}
 		class, ok := v.pacer.Next(&v.queues, now)
 		if !ok {
@@ -215,11 +222,17 @@ func (v *viewer) advance(now int64) (wake int64) {
 		if class == forward.Audio {
 			best = v.downs[0]
 		}
-		v.pacer.Take(best.send(now))
-		for alone && v.pacer.Free() && best.next(now) != nil { // the rest of the frame
-			v.pacer.Take(best.send(now))
+		room -= v.take(best.send(now))
+		for alone && room > 0 && v.pacer.Free() && best.next(now) != nil { // the rest of the frame
+			room -= v.take(best.send(now))
 		}
 	}
+}
+
+// take accounts for size bytes that were sent, and returns them.
+func (v *viewer) take(size int) int {
+	v.pacer.Take(size)
+	return size
 }
 
 // fill says what waits in each class, and returns the down track whose packet is next, nil when nothing waits, and

@@ -20,7 +20,7 @@ type wire struct {
 	begun time.Time
 
 	mu      sync.Mutex
-	conn    *net.UDPConn
+	conn    net.PacketConn
 	in, out *linksim.Shaper
 	holes   int           // how many of the next datagrams that come are lost
 	stopped chan struct{} // not nil: nothing is read before it is closed

@@ -84,6 +84,14 @@ func (s *server) samples() []metrics.Sample {
 	total("casters_flooding_total", "casters that sent media of too many sources, and were closed", wire.GivenUp)
 	reasons("udp_drops_total", "datagrams dropped before any library saw them", "reason", wire.Dropped)
 
+	streams := media.Streams
+	gauge("ice_tcp_streams", "media connections over TCP (ICE-TCP)", streams.Streams)
+	gauge("ice_tcp_waiting", "those among them without an answered check", streams.Waiting)
+	total("ice_tcp_received_bytes_total", "bytes of datagrams received over TCP", streams.ReceivedBytes)
+	total("ice_tcp_sent_bytes_total", "bytes of datagrams sent over TCP", streams.SentBytes)
+	total("ice_tcp_full_total", "times that a viewer's media waited for its TCP connection", streams.Full)
+	reasons("ice_tcp_drops_total", "media connections over TCP closed, and datagrams that found no place (queue)", "reason", streams.Dropped)
+
 	reasons("tcp_drops_total", "connections closed before it was known what they want", "reason", s.ports.tcpDrops())
 	if s.turn != nil {
 		relays := s.turn.Counts()

@@ -130,12 +130,15 @@ func (s *server) listenHTTP(*tls.Config) error {
 
 // only closes the ends of m that are not end: connections for them are closed at once.
 func only(end net.Listener, m *portmux.Mux) {
-	for _, l := range []net.Listener{m.TLS(), m.HTTP(), m.TURN()} {
+	for _, l := range []net.Listener{m.TLS(), m.HTTP(), m.TURN(), m.ICE()} {
 		if l != end {
 			_ = l.Close() // it never fails
 		}
 	}
 }
+
+// mediaStreams is where peers connect over TCP.
+func (p *ports) mediaStreams() net.Listener { return p.outer.ICE() }
 
 // turnPackets and turnStreams are where the TURN server listens.
 func (p *ports) turnPackets() []net.PacketConn {

@@ -118,7 +118,7 @@ func (s *server) planes() error {
 	joint := &events{}
 	var err error
 	s.engine, err = sfu.New(sfu.Config{
-		Socket: s.ports.socket, Addresses: s.advertised.addresses, Events: joint,
+		Socket: s.ports.socket, Streams: s.ports.mediaStreams(), Addresses: s.advertised.addresses, Events: joint,
 		Log: s.log.Logger, Pion: logging.NewPion(s.log.Logger),
 	})
 	if err != nil {

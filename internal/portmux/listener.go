@@ -67,19 +67,18 @@ func (l *listener) Close() error {
 // Addr is that of the listener that is split.
 func (l *listener) Addr() net.Addr { return l.mux.from.Addr() }
 
-// peeked is a connection whose first byte was read already. Like other connections it has one reader at a time.
+// peeked is a connection whose first bytes were read already. Like other connections it has one reader at a time.
 type peeked struct {
 	net.Conn
-	first byte
-	held  bool // owned by the reader
+	head []byte // not given back yet; owned by the reader
 }
 
-// Read gives the first byte back, alone.
+// Read gives the first bytes back, alone.
 func (c *peeked) Read(p []byte) (int, error) {
-	if c.held && len(p) > 0 {
-		c.held = false
-		p[0] = c.first
-		return 1, nil
+	if len(c.head) > 0 && len(p) > 0 {
+		n := copy(p, c.head)
+		c.head = c.head[n:]
+		return n, nil
 	}
 	return c.Conn.Read(p)
 }
@@ -95,7 +94,7 @@ func (c *peeked) CloseWrite() error {
 	return nil
 }
 
-// NetConn is the connection below. What is read from it lacks the first byte.
+// NetConn is the connection below. What is read from it lacks the first bytes.
 func (c *peeked) NetConn() net.Conn { return c.Conn }
 
 // peekedTLS is peeked inside TLS. net/http takes the state for Request.TLS.

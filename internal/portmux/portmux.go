@@ -1,16 +1,21 @@
-// Package portmux splits the connections of one TCP listener by their first byte: TLS, plain HTTP and TURN share a
-// port number.
+// Package portmux splits the connections of one TCP listener by their first bytes: TLS, plain HTTP, TURN and ICE-TCP
+// share a port number.
 //
 //	0x16          TLS: a handshake record, RFC 8446 section 5.1
 //	'A' to 'Z'    HTTP: a method
-//	0x00 to 0x03  TURN: a STUN message, RFC 7983
+//	0x00 to 0x03  TURN: a STUN message, RFC 7983; or ICE-TCP
 //	0x40          TURN: ChannelData
+//
+// ICE-TCP (RFC 6544) begins with a frame of RFC 4571: two bytes of length, then a Binding request, 0x0001. Read as a
+// STUN message these would be its type and a length of 1, and the length of a STUN message is a multiple of 4: so four
+// bytes tell the two apart, and where the first two are no length of a check, two.
 //
 // ChannelData may begin with 0x41 to 0x4F too, which are the letters A to O. These are HTTP: a TURN stream begins
 // with a STUN request, since a channel must be bound before it carries anything.
 //
 // The same splitter works inside TLS: New(tls.NewListener(outer.TLS(), config), log) gives HTTPS and TURN over TLS.
-// There, what was negotiated (ALPN, RFC 7301) comes first: "h2" and "http/1.1" are HTTP, as *tls.Conn and without a
+// There is no ICE-TCP inside TLS, and
+// what was negotiated (ALPN, RFC 7301) comes first: "h2" and "http/1.1" are HTTP, as *tls.Conn and without a
 // look at what they carry, "stun.turn" (RFC 7443) is TURN or nothing, and a connection for "acme-tls/1" has done its
 // work with the handshake (RFC 8737 section 3) and is closed.
 package portmux
@@ -51,7 +56,7 @@ const (
 
 // Counts is a snapshot of what the splitter did.
 type Counts struct {
-	Accepted, TLS, HTTP, TURN uint64
+	Accepted, TLS, HTTP, TURN, ICE uint64
 	// Challenges are connections of a certificate authority (ACME) that looked at the certificate and were closed.
 	Challenges uint64
 	Undecided  int // now, with those that nobody accepted yet
@@ -62,19 +67,19 @@ type Counts struct {
 }
 
 type counters struct {
-	accepted, tls, http, turn, challenges                  atomic.Uint64
+	accepted, tls, http, turn, ice, challenges             atomic.Uint64
 	full, addressFull, silent, handshake, unknown, backlog atomic.Uint64
 }
 
 // Mux accepts from one listener until Close. Its methods may be called from any goroutine.
 type Mux struct {
 	// fixed
-	from            net.Listener
-	log             *slog.Logger
-	tls, http, turn *listener
-	done            chan struct{}
-	counters        counters
-	tasks           sync.WaitGroup
+	from                 net.Listener
+	log                  *slog.Logger
+	tls, http, turn, ice *listener
+	done                 chan struct{}
+	counters             counters
+	tasks                sync.WaitGroup
 
 	once sync.Once
 	err  error
@@ -102,7 +107,8 @@ func New(l net.Listener, log *slog.Logger) *Mux {
 		from: l, log: log, done: make(chan struct{}), addrs: make(map[netip.Addr]*place),
 		conns: make(map[net.Conn]struct{}),
 	}
-	m.tls, m.http, m.turn = newListener(m, &m.counters.tls), newListener(m, &m.counters.http), newListener(m, &m.counters.turn)
+	m.tls, m.http = newListener(m, &m.counters.tls), newListener(m, &m.counters.http)
+	m.turn, m.ice = newListener(m, &m.counters.turn), newListener(m, &m.counters.ice)
 	m.tasks.Go(m.accept)
 	return m
 }
@@ -116,6 +122,9 @@ func (m *Mux) HTTP() net.Listener { return m.http }
 // TURN accepts connections that begin like STUN or ChannelData.
 func (m *Mux) TURN() net.Listener { return m.turn }
 
+// ICE accepts connections that begin with a framed connectivity check. Inside TLS there are none.
+func (m *Mux) ICE() net.Listener { return m.ice }
+
 // Counts returns what happened so far.
 func (m *Mux) Counts() Counts {
 	m.mu.Lock()
@@ -123,8 +132,8 @@ func (m *Mux) Counts() Counts {
 	m.mu.Unlock()
 	c := &m.counters
 	return Counts{
-		Accepted: c.accepted.Load(), TLS: c.tls.Load(), HTTP: c.http.Load(), TURN: c.turn.Load(), Challenges: c.challenges.Load(),
-		Undecided: undecided,
+		Accepted: c.accepted.Load(), TLS: c.tls.Load(), HTTP: c.http.Load(), TURN: c.turn.Load(), ICE: c.ice.Load(),
+		Challenges: c.challenges.Load(), Undecided: undecided,
 		Dropped: map[string]uint64{
 			"full": c.full.Load(), "address_full": c.addressFull.Load(), "silent": c.silent.Load(),
 			"handshake": c.handshake.Load(), "unknown": c.unknown.Load(), "backlog": c.backlog.Load(),
@@ -132,7 +141,7 @@ func (m *Mux) Counts() Counts {
 	}
 }
 
-// Close closes the listener, the three ends and all connections that were not accepted yet, and waits until they
+// Close closes the listener, the four ends and all connections that were not accepted yet, and waits until they
 // are gone. Accepted ones are not touched.
 func (m *Mux) Close() error {
 	m.once.Do(func() {
@@ -144,7 +153,7 @@ func (m *Mux) Close() error {
 		m.mu.Unlock()
 		close(m.done)
 		m.err = m.from.Close()
-		for _, l := range []*listener{m.tls, m.http, m.turn} {
+		for _, l := range []*listener{m.tls, m.http, m.turn, m.ice} {
 			l.Close()
 		}
 	})
@@ -274,28 +283,73 @@ func (m *Mux) decide(conn net.Conn) (*listener, net.Conn) {
 	return m.look(conn, secure, chosen)
 }
 
-// look reads the first byte of conn, which is secure when that is not nil and then negotiated chosen.
+// look reads the first bytes of conn, which is secure when that is not nil and then negotiated chosen.
 func (m *Mux) look(conn net.Conn, secure *tls.Conn, chosen string) (*listener, net.Conn) {
-	first := make([]byte, 1)
-	if n, _ := conn.Read(first); n == 0 {
+	var room [checkHead]byte
+	head, ok := readMore(conn, room[:0], 1)
+	if !ok {
 		m.counters.silent.Add(1)
 		return nil, nil
 	}
-	seen := &peeked{Conn: conn, first: first[0], held: true}
-	var decided net.Conn = seen
-	if secure != nil {
-		decided = &peekedTLS{peeked: seen, secure: secure}
-	}
-	switch b := first[0]; {
+	var to *listener
+	switch b := head[0]; {
 	case b == 0x16 && secure == nil:
-		return m.tls, decided
+		to = m.tls
 	case b >= 'A' && b <= 'Z' && chosen != alpnTURN:
-		return m.http, decided
+		to = m.http
+	case b <= 3 && secure == nil:
+		for to = m.turn; mayBeCheck(head); {
+			if len(head) == checkHead {
+				to = m.ice
+				break
+			}
+			if head, ok = readMore(conn, head, len(head)+1); !ok {
+				m.counters.silent.Add(1)
+				return nil, nil
+			}
+		}
 	case b <= 3 || b == 0x40:
-		return m.turn, decided
+		to = m.turn
+	default:
+		m.counters.unknown.Add(1)
+		return nil, nil
 	}
-	m.counters.unknown.Add(1)
-	return nil, nil
+	seen := &peeked{Conn: conn, head: append([]byte(nil), head...)}
+	if secure != nil {
+		return to, &peekedTLS{peeked: seen, secure: secure}
+	}
+	return to, seen
+}
+
+// readMore appends what comes next to head, until that has at least n bytes and as far as it has room.
+func readMore(conn net.Conn, head []byte, n int) ([]byte, bool) {
+	for len(head) < n {
+		more, err := conn.Read(head[len(head):n])
+		if head = head[:len(head)+more]; err != nil && len(head) < n {
+			return head, false
+		}
+	}
+	return head, true
+}
+
+// What ICE-TCP begins with: the length of a check between a STUN header and the most that is taken for a check, and the
+// type of a Binding request.
+const (
+	checkHead  = 4
+	leastCheck = 20
+	mostCheck  = 512
+)
+
+// mayBeCheck says whether a stream that begins with head may begin with a framed connectivity check.
+func mayBeCheck(head []byte) bool {
+	switch {
+	case len(head) == 1:
+		return head[0] <= mostCheck>>8
+	case len(head) > 2 && head[2] != 0 || len(head) > 3 && head[3] != 1:
+		return false
+	}
+	size := int(head[0])<<8 | int(head[1])
+	return size >= leastCheck && size <= mostCheck
 }
 
 // addressOf gives the address by which conn is limited; the zero one for a conn without.

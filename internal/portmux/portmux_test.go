@@ -74,6 +74,14 @@ func TestSplit(t *testing.T) {
 		"Allocate":       {"\x00\x03\x00\x08", m.TURN()},
 		"highest STUN":   {"\x03\xff\x00\x08", m.TURN()},
 		"lowest channel": {"\x40\x00\x00\x04", m.TURN()},
+		"check":          {"\x00\x54\x00\x01\x00\x40\x21\x12\xa4\x42", m.ICE()},
+		"longest check":  {"\x02\x00\x00\x01\x01\xec\x21\x12\xa4\x42", m.ICE()},
+		// A Send indication has the number of a check's length, and TURN's frames are TURN's to judge.
+		"Send":        {"\x00\x16\x00\x0c\x21\x12\xa4\x42", m.TURN()},
+		"too short":   {"\x00\x13\x00\x01\x00\x00", m.TURN()},
+		"too long":    {"\x02\x01\x00\x01\x01\xed", m.TURN()},
+		"no request":  {"\x00\x54\x01\x01\x00\x40", m.TURN()},
+		"zero length": {"\x00\x00\x00\x00", m.TURN()},
 	} {
 		client := dial(t, m)
 		client.Write([]byte(tc.sent))
@@ -95,8 +103,33 @@ func TestSplit(t *testing.T) {
 		conn.Close()
 	}
 	until(t, "the last connection to be counted", func() bool { return m.Counts().Undecided == 0 })
-	if n := m.Counts(); n.Accepted != 6 || n.TLS != 1 || n.HTTP != 2 || n.TURN != 3 {
+	if n := m.Counts(); n.Accepted != 13 || n.TLS != 1 || n.HTTP != 2 || n.TURN != 8 || n.ICE != 2 {
 		t.Errorf("counts %+v", n)
+	}
+}
+
+// TestCheckByteByByte: what a slow network brings in pieces is told apart all the same, and given back whole.
+func TestCheckByteByByte(t *testing.T) {
+	m := split(t)
+	for sent, at := range map[string]net.Listener{
+		"\x00\x54\x00\x01\x00\x40\x21\x12": m.ICE(), "\x00\x16\x00\x0c\x21\x12\xa4\x42": m.TURN(),
+	} {
+		client := dial(t, m)
+		go func() {
+			for i := range sent {
+				client.Write([]byte{sent[i]})
+				time.Sleep(time.Millisecond) // so that they leave one by one
+			}
+		}()
+		conn, err := at.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, len(sent))
+		if _, err := io.ReadFull(conn, got); err != nil || string(got) != sent {
+			t.Errorf("got %q, %v, want %q", got, err, sent)
+		}
+		conn.Close()
 	}
 }
 

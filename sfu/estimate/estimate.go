@@ -19,6 +19,9 @@ type Estimator interface {
 	RoundTrip(d time.Duration, now int64)
 	// Bitrate is the receiver's own estimate in bit/s.
 	Bitrate(bitsPerSecond uint64, now int64)
+	// Full says that the path took no more than bitsPerSecond (0: that is not known) while more has waited for a time that
+	// matters. It says whether that lowered the estimate.
+	Full(bitsPerSecond int, now int64) bool
 	// Lag says that the path did not even take what was sent.
 	Lag(now int64)
 	// Rate is the estimate in bit/s; 0 while it is not known, which is until the path has shown a limit.
@@ -58,6 +61,8 @@ const (
 	deepTrip = time.Second
 	// drain is the pace after a cut, in percent of the estimate: what filled the queues on the way has to leave them.
 	drain = 75
+	// fullShare is how much of what a path carries is used after it was full, in percent: what waits has to leave too.
+	fullShare = 85
 	// growIdle is how fast the pace grows, per mille and second, while less than half of it is used.
 	growIdle = 300
 )
@@ -209,6 +214,16 @@ func (r *Reports) Bitrate(bitsPerSecond uint64, now int64) {
 	} else if now-r.rembLow >= persistent {
 		r.cut(r.remb, true, now)
 	}
+}
+
+// Full believes a path that says itself what it carries.
+func (r *Reports) Full(bitsPerSecond int, now int64) bool {
+	if bitsPerSecond == 0 {
+		return false
+	}
+	before := r.rate
+	r.cut(min(bitsPerSecond, highest)*fullShare/100, false, now)
+	return r.rate != before
 }
 
 // Lag cuts the estimate to what can have passed.

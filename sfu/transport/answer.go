@@ -178,17 +178,22 @@ func (t *Track) write(b *strings.Builder) {
 	}
 }
 
-// writeCandidates lists the server's addresses in the order of preference; TCP behind UDP, RFC 6544 §4.2.
+// writeCandidates lists the server's addresses in the order of preference.
 func writeCandidates(b *strings.Builder, candidates []Candidate) {
-	const hostUDP, hostTCP = 126, 90
 	for i, c := range candidates {
-		transport, preference, kind := "udp", hostUDP, ""
-		if c.TCP {
-			transport, preference, kind = "tcp", hostTCP, " tcptype passive"
-		}
-		priority := preference<<24 | (65535-i)<<8 | 255
-		fmt.Fprintf(b, "a=candidate:%d 1 %s %d %s %d typ host%s\r\n",
-			i+1, transport, priority, c.Addr.Addr(), c.Addr.Port(), kind)
+		b.WriteString(c.line(i))
 	}
 	b.WriteString("a=end-of-candidates\r\n")
+}
+
+// line is the attribute of candidate i of a list. TCP is behind UDP by its type preference, and its local preference says
+// that it is passive (RFC 6544 §4.2).
+func (c Candidate) line(i int) string {
+	const hostUDP, hostTCP, passive = 126, 90, 4
+	transport, preference, local, kind := "udp", hostUDP, 65535-i, ""
+	if c.TCP {
+		transport, preference, local, kind = "tcp", hostTCP, passive<<13|(8191-i&8191), " tcptype passive"
+	}
+	return fmt.Sprintf("a=candidate:%d 1 %s %d %s %d typ host%s\r\n",
+		i+1, transport, preference<<24|local<<8|255, c.Addr.Addr(), c.Addr.Port(), kind)
 }

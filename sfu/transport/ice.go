@@ -124,11 +124,12 @@ func (a *agent) follow(route Route, now int64) {
 	}
 }
 
-// expire drops the routes without consent and returns them. If the selected one is among them, the route heard of
-// last takes its place.
+// expire drops the routes without consent and returns them, and those that lead nowhere any more as long as there are
+// others: who has none needs the time of consent to find one. If the selected one is among them, the route heard of last
+// takes its place.
 func (a *agent) expire(now int64) (gone []Route) {
 	for i := 0; i < len(a.remotes); {
-		if now-a.remotes[i].heard < int64(consent) {
+		if dead := a.remotes[i].route.Gone() && len(a.remotes) > 1; !dead && now-a.remotes[i].heard < int64(consent) {
 			i++
 			continue
 		}

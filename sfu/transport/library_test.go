@@ -2,6 +2,7 @@ package transport
 
 import (
 	"errors"
+	"net/netip"
 	"strings"
 	"testing"
 )
@@ -63,18 +64,23 @@ func TestAnswered(t *testing.T) {
 	const answer = "v=0\r\na=group:BUNDLE v a\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\na=rtcp-fb:96 nack \r\na=rtcp-rsize\r\n" +
 		"m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=rtcp-rsize\r\n"
 	want := strings.Replace(strings.TrimSuffix(answer, "a=rtcp-rsize\r\n"), "nack ", "nack", 1) // sound did not offer it
-	if got, err := o.Answered(answer); err != nil || got != want {
+	if got, err := o.Answered(answer, nil); err != nil || got != want {
 		t.Errorf("got %v\n%s", err, got)
 	}
+	more := []Candidate{{Addr: netip.MustParseAddrPort("192.0.2.1:443"), TCP: true}}
+	const end, line = "a=end-of-candidates\r\n", "a=candidate:101 1 tcp 1520409599 192.0.2.1 443 typ host tcptype passive\r\n"
+	if got, err := o.Answered(answer+end, more); err != nil || got != want+line+end {
+		t.Errorf("with another candidate: %v\n%s", err, got)
+	}
 	for _, refused := range []string{strings.Replace(answer, "audio 9", "audio 0", 1), answer + "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n"} {
-		if _, err := o.Answered(refused); !errors.Is(err, ErrCodec) {
+		if _, err := o.Answered(refused, nil); !errors.Is(err, ErrCodec) {
 			t.Errorf("%v for\n%s", err, refused)
 		}
 	}
 	if o, err = ParseOffer(strings.Replace(offered, "audio 9", "audio 0", 1)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := o.Answered(strings.Replace(answer, "audio 9", "audio 0", 1)); err != nil {
+	if _, err := o.Answered(strings.Replace(answer, "audio 9", "audio 0", 1), nil); err != nil {
 		t.Errorf("an m-line that the offer itself rejects: %v", err)
 	}
 }

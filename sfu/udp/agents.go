@@ -30,10 +30,10 @@ type agents struct {
 // agent is one generation of ICE credentials.
 type agent struct {
 	signer    *stunwire.Signer
-	flooded   func()           // may be nil
-	addrs     []netip.AddrPort // a good check came from them
-	known     perSecond        // checks from addrs
-	strangers perSecond        // checks from elsewhere, good or not
+	flooded   func()    // may be nil
+	routes    []Route   // a good check came by them
+	known     perSecond // checks by routes
+	strangers perSecond // checks from elsewhere, good or not
 }
 
 // perSecond counts what happens in the present second.
@@ -61,12 +61,13 @@ func (a *agents) expect(user, password string, flooded func()) {
 	a.byUser[user] = &agent{signer: stunwire.NewSigner(password), flooded: flooded}
 }
 
-// giveUp tells whose address it is that it floods.
-func (a *agents) giveUp(from netip.AddrPort) {
+// giveUp tells whose route it is that it floods.
+func (a *agents) giveUp(from Route) {
 	var tell []func()
+	from.local = 0
 	a.mu.Lock()
 	for _, agent := range a.byUser {
-		if agent.flooded != nil && slices.Contains(agent.addrs, from) {
+		if agent.flooded != nil && slices.Contains(agent.routes, from) {
 			tell = append(tell, agent.flooded)
 		}
 	}
@@ -91,15 +92,16 @@ func (a *agents) count() int {
 // admit says whether the check p, on which the guard said v, may go to the agent that it names. A stranger's check
 // costs a signature at most maxChecks times a second for each agent, and takes nothing from the addresses that are
 // known.
-func (a *agents) admit(p []byte, from netip.AddrPort, v verdict, now time.Time) drop {
+func (a *agents) admit(p []byte, from Route, v verdict, now time.Time) drop {
 	user, _, _ := bytes.Cut(v.user, []byte(":"))
+	from.local = 0 // whichever of ours it asked, it is one address of the peer
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	agent := a.byUser[string(user)]
 	if agent == nil {
 		return dropUser
 	}
-	known := slices.Contains(agent.addrs, from)
+	known := slices.Contains(agent.routes, from)
 	within := &agent.strangers
 	if known {
 		within = &agent.known
@@ -111,11 +113,21 @@ func (a *agents) admit(p []byte, from netip.AddrPort, v verdict, now time.Time) 
 		return dropIntegrity
 	case known:
 		return passed
-	case len(agent.addrs) >= maxAgentAddrs:
+	case len(agent.routes) >= maxAgentAddrs:
 		return dropAddresses
 	}
-	agent.addrs = append(agent.addrs, from)
+	agent.routes = append(agent.routes, from)
 	return passed
+}
+
+// remap puts the address to into p, an answer of the agent of user, so that its peer learns where its connection comes
+// from. What is no such answer stays as it is.
+func (a *agents) remap(p []byte, to netip.AddrPort, user string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if agent := a.byUser[user]; agent != nil {
+		stunwire.Remap(p, to, agent.signer)
+	}
 }
 
 // Expect lets connectivity checks for our user fragment user, signed with password, through to Media(). A caster's

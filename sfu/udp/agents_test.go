@@ -39,32 +39,32 @@ func numberedAddr(i int) netip.AddrPort {
 func TestOnlySignedChecksReachAnAgent(t *testing.T) {
 	a, now := newAgents(), time.Unix(1000, 0)
 	good, v := checkFor(t, "user", password)
-	if got := a.admit(good, alice, v, now); got != dropUser {
+	if got := a.admit(good, RouteTo(alice), v, now); got != dropUser {
 		t.Errorf("before Expect: %q", dropNames[got])
 	}
 	a.expect("user", password, nil)
-	if got := a.admit(good, alice, v, now); got != passed {
+	if got := a.admit(good, RouteTo(alice), v, now); got != passed {
 		t.Errorf("a good check: %q", dropNames[got])
 	}
 	forged, w := checkFor(t, "user", "another password 012345")
-	if got := a.admit(forged, alice, w, now); got != dropIntegrity {
+	if got := a.admit(forged, RouteTo(alice), w, now); got != dropIntegrity {
 		t.Errorf("another password: %q", dropNames[got])
 	}
 	for i := range good {
 		changed := append([]byte(nil), good...)
 		changed[i] ^= 1
 		if v := inspect(changed); v.drop == passed && v.kind == KindCheck {
-			if got := a.admit(changed, alice, v, now.Add(time.Duration(i)*time.Second)); got == passed {
+			if got := a.admit(changed, RouteTo(alice), v, now.Add(time.Duration(i)*time.Second)); got == passed {
 				t.Errorf("byte %d was changed, and it passed", i)
 			}
 		}
 	}
 	a.expect("user", "a new password 0123456789", nil) // the name of somebody else now
-	if got := a.admit(good, alice, v, now.Add(time.Hour)); got != dropIntegrity {
+	if got := a.admit(good, RouteTo(alice), v, now.Add(time.Hour)); got != dropIntegrity {
 		t.Errorf("the password of before: %q", dropNames[got])
 	}
 	a.dismiss("user")
-	if got := a.admit(good, alice, v, now.Add(time.Hour)); got != dropUser || a.count() != 0 {
+	if got := a.admit(good, RouteTo(alice), v, now.Add(time.Hour)); got != dropUser || a.count() != 0 {
 		t.Errorf("after Dismiss: %q, %d agents", dropNames[got], a.count())
 	}
 }
@@ -77,11 +77,11 @@ func TestFingerprintOfACheck(t *testing.T) {
 	p[3] += 8 // the signature does not count what follows it
 	sum := stunwire.Fingerprint(p)
 	p = binary.BigEndian.AppendUint32(append(p, 0x80, 0x28, 0, 4), sum)
-	if got := a.admit(p, alice, inspect(p), now); got != passed {
+	if got := a.admit(p, RouteTo(alice), inspect(p), now); got != passed {
 		t.Errorf("a right one: %q", dropNames[got])
 	}
 	p[len(p)-1] ^= 1
-	if got := a.admit(p, alice, inspect(p), now); got != dropIntegrity {
+	if got := a.admit(p, RouteTo(alice), inspect(p), now); got != dropIntegrity {
 		t.Errorf("a wrong one: %q", dropNames[got])
 	}
 }
@@ -96,17 +96,17 @@ func TestAddressesOfAnAgent(t *testing.T) {
 		if i >= maxAgentAddrs {
 			want = dropAddresses
 		}
-		if got := a.admit(p, numberedAddr(i), v, now); got != want {
+		if got := a.admit(p, RouteTo(numberedAddr(i)), v, now); got != want {
 			t.Fatalf("address %d: %q, want %q", i, dropNames[got], dropNames[want])
 		}
 		now = now.Add(time.Second / 100)
 	}
-	if got := a.admit(p, numberedAddr(3), v, now.Add(time.Hour)); got != passed {
+	if got := a.admit(p, RouteTo(numberedAddr(3)), v, now.Add(time.Hour)); got != passed {
 		t.Errorf("a known address: %q", dropNames[got])
 	}
 	a.expect("user2", password, nil) // an ICE restart
 	p, v = checkFor(t, "user2", password)
-	if got := a.admit(p, numberedAddr(99), v, now); got != passed {
+	if got := a.admit(p, RouteTo(numberedAddr(99)), v, now); got != passed {
 		t.Errorf("a new address after a restart: %q", dropNames[got])
 	}
 }
@@ -117,23 +117,23 @@ func TestChecksOfAnAgent(t *testing.T) {
 	a, now := newAgents(), time.Unix(1000, 0)
 	a.expect("user", password, nil)
 	good, v := checkFor(t, "user", password)
-	a.admit(good, alice, v, now)
+	a.admit(good, RouteTo(alice), v, now)
 	forged, w := checkFor(t, "user", "another password 012345")
 	got := map[drop]int{}
 	for i := range 10_000 {
-		got[a.admit(forged, numberedAddr(i), w, now)]++
+		got[a.admit(forged, RouteTo(numberedAddr(i)), w, now)]++
 	}
 	if got[dropIntegrity] != maxChecks-1 || got[dropChecks] != 10_000-maxChecks+1 {
 		t.Errorf("strangers: %v", got)
 	}
 	got = map[drop]int{}
 	for range 2 * maxChecks {
-		got[a.admit(good, alice, v, now)]++
+		got[a.admit(good, RouteTo(alice), v, now)]++
 	}
 	if got[passed] != maxChecks || got[dropChecks] != maxChecks {
 		t.Errorf("the known address: %v", got)
 	}
-	if got := a.admit(good, alice, v, now.Add(time.Second)); got != passed {
+	if got := a.admit(good, RouteTo(alice), v, now.Add(time.Second)); got != passed {
 		t.Errorf("a second later: %q", dropNames[got])
 	}
 }
@@ -145,8 +145,8 @@ func TestAdmitAllocatesNothing(t *testing.T) {
 	q, w := checkFor(t, "nobody", password)
 	if n := testing.AllocsPerRun(1000, func() {
 		now = now.Add(time.Second)
-		a.admit(p, alice, v, now)
-		a.admit(q, alice, w, now)
+		a.admit(p, RouteTo(alice), v, now)
+		a.admit(q, RouteTo(alice), w, now)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}

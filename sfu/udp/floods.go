@@ -71,5 +71,11 @@ func site(addr netip.Addr) netip.Addr {
 }
 
 // Refused tells that a check which Owns took was wrong: badly signed, or from another peer. Who sends many of them is
-// not read for the rest of the second. It may be called from any goroutine.
-func (s *Socket) Refused(from Route) { s.floods.note(from.addr, time.Now()) }
+// not read for the rest of the second; a stream whose peer has not shown yet that it is one hears of it too. It may be
+// called from any goroutine.
+func (s *Socket) Refused(from Route) {
+	s.floods.note(from.addr, time.Now())
+	if from.Streams() {
+		from.path.outlet.Refuse()
+	}
+}

@@ -164,7 +164,7 @@ func FuzzInspect(f *testing.F) {
 			return
 		}
 		if v.kind == KindCheck {
-			a.admit(p, alice, v, time.Unix(1000, 0))
+			a.admit(p, RouteTo(alice), v, time.Unix(1000, 0))
 		}
 		media := p[0] <= 3 && (v.kind == KindCheck || v.kind == KindAnswer) || p[0] >= 20 && p[0] <= 63 && v.kind == KindDTLS ||
 			p[0] >= 128 && (v.kind == KindRTP || v.kind == KindRTCP)

@@ -80,7 +80,7 @@ func (h *half) WriteTo(p []byte, to net.Addr) (int, error) {
 	dst = netip.AddrPortFrom(dst.Addr().Unmap(), dst.Port())
 	from := s.origin(p, dst)
 	if path := s.path(dst); path != nil {
-		s.deliver(path, p)
+		s.deliver(path, s.mapped(path, p))
 		return len(p), nil
 	}
 	return s.send(p, dst, from)

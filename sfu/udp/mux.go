@@ -2,7 +2,6 @@ package udp
 
 import (
 	"bytes"
-	"net/netip"
 	"sync"
 	"time"
 
@@ -41,7 +40,7 @@ type Datagram struct {
 }
 
 // Receiver takes the datagrams of its own peers, the viewers, out of the stream before the libraries of the casters
-// see them. Both methods run on the goroutine that reads the socket, and at the same time on those that inject into
+// see them. The first two methods run on the goroutine that reads the socket, and at the same time on those that inject into
 // attached paths: neither may block or wait for a lock that is held for long. Table answers Owns without one.
 type Receiver interface {
 	// Owns says whether d belongs to a peer of the receiver: by d.From, or for a check by d.User. It is asked
@@ -50,6 +49,8 @@ type Receiver interface {
 	Owns(d *Datagram) bool
 	// Receive gets what Owns took, up to 32 datagrams at a time, in the order in which they came.
 	Receive(batch []Datagram)
+	// Ready says that a Stream whose Route.Await was called takes more. The goroutine that writes the stream calls it.
+	Ready(to Route)
 }
 
 // SetReceiver makes r take its share of what comes from now on. At first there is no receiver, and all media is the
@@ -95,7 +96,7 @@ func (in *intake) sort(d *datagram) bool {
 			return false
 		}
 		to = s.media
-		if reason := s.admit(p, d.src, d.local, v, in.now); reason != passed {
+		if reason := s.admit(p, Route{addr: d.src, local: d.local}, v, in.now); reason != passed {
 			s.counters.drop(reason, stunwire.OK)
 			return false
 		}
@@ -110,9 +111,9 @@ func (in *intake) sort(d *datagram) bool {
 }
 
 // admit says whether a datagram that is not the receiver's may go to the agents of the casters.
-func (s *Socket) admit(p []byte, from netip.AddrPort, at local, v verdict, now time.Time) drop {
+func (s *Socket) admit(p []byte, from Route, v verdict, now time.Time) drop {
 	if v.kind != KindCheck {
-		reason, excess := s.remotes.admit(from, at, v, now)
+		reason, excess := s.remotes.admit(from.seen(), from.local, v, now)
 		if excess {
 			s.counters.givenUp.Add(1)
 			s.agents.giveUp(from)
@@ -122,9 +123,9 @@ func (s *Socket) admit(p []byte, from netip.AddrPort, at local, v verdict, now t
 	reason := s.agents.admit(p, from, v, now)
 	switch reason {
 	case dropUser, dropIntegrity:
-		s.floods.note(from, now)
+		s.floods.note(from.addr, now)
 	case passed:
-		s.asked.note(p, at)
+		s.asked.note(p, from.local)
 	}
 	return reason
 }

@@ -42,6 +42,13 @@ func (a *audience) Receive(batch []Datagram) {
 	}
 }
 
+func (a *audience) Ready(to Route) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	name, _ := a.table.ByRoute(to)
+	a.got = append(a.got, name+" ready")
+}
+
 func (a *audience) list() []string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -198,3 +205,5 @@ func (r pointers) Owns(d *Datagram) bool {
 	return ok
 }
 func (pointers) Receive([]Datagram) {}
+
+func (pointers) Ready(Route) {}

@@ -52,8 +52,10 @@ type Socket struct {
 	closeOnce sync.Once
 	closeErr  error
 
-	mu    sync.RWMutex
-	paths map[netip.AddrPort]*path // guarded by mu
+	// guarded by mu
+	mu          sync.RWMutex
+	paths       map[netip.AddrPort]*path // by the address by which Media() knows them
+	lastVirtual int                      // port that a stream got last
 }
 
 // datagram is one packet on its way from the reader, or from a path, to ReadFrom.

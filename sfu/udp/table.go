@@ -54,7 +54,7 @@ func (l *link[K, T]) without(key K) (rest *link[K, T]) {
 // NewTable returns an empty table of 64 KiB.
 func NewTable[T comparable]() *Table[T] { return &Table[T]{seed: maphash.MakeSeed()} }
 
-// routeChain goes by the address alone: of the routes that share one, all but the newest lead nowhere.
+// routeChain goes by the address alone: few routes share one.
 func (t *Table[T]) routeChain(route Route) *atomic.Pointer[link[Route, T]] {
 	var p [18]byte
 	ip := route.addr.Addr().As16()
