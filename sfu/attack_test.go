@@ -4,14 +4,17 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net"
+	"regexp"
 	"runtime"
 	"testing"
 	"time"
 
 	"github.com/pion/rtp"
 	"github.com/pion/stun"
+	"github.com/pion/webrtc/v3"
 
 	"castcode/internal/bytecase"
 	"castcode/sfu/transport"
@@ -133,6 +136,45 @@ func TestByteCasesOfACaster(t *testing.T) {
 		eventually(t, c.Name, func() bool { return e.socket.Counts().Dropped[c.Drop] > before })
 	}
 	s.stays(v, 2)
+}
+
+// TestCandidatesAreNotContacted: whatever addresses a peer names, no packet goes there.
+func TestCandidatesAreNotContacted(t *testing.T) {
+	e, _ := newEngine(t)
+	victim, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer victim.Close()
+	candidate := fmt.Sprintf("a=candidate:1 1 udp 2130706431 127.0.0.1 %d typ host\r\n"+
+		"a=candidate:2 1 udp 2130706175 169.254.169.254 80 typ host\r\n", victim.LocalAddr().(*net.UDPAddr).Port)
+	with := func(offer string) string {
+		return regexp.MustCompile(`a=ice-ufrag:[^\r]*\r\n`).ReplaceAllStringFunc(offer, func(line string) string { return line + candidate })
+	}
+	caster := newFar(t)
+	publishOffer(t, caster)
+	offer, slots := caster.offer("screen")
+	if _, err := e.Publish(context.Background(), "c", "caster", with(offer), slots); err != nil {
+		t.Fatal(err)
+	}
+	viewer := newFar(t)
+	if _, err := viewer.pc.AddTransceiverFromKind(webrtc.RTPCodecTypeVideo, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionRecvonly}); err != nil {
+		t.Fatal(err)
+	}
+	offer, slots = viewer.offer("screen")
+	if _, err := e.Watch(context.Background(), "c", "viewer", with(offer), slots); err != nil {
+		t.Fatal(err)
+	}
+	if err := victim.SetReadDeadline(time.Now().Add(1500 * time.Millisecond)); err != nil { // checks come every 200 ms
+		t.Fatal(err)
+	}
+	p := make([]byte, 1500)
+	if n, from, err := victim.ReadFrom(p); err == nil {
+		t.Errorf("%d bytes from %v: % x", n, from, p[:min(n, 20)])
+	}
+	if n := e.socket.Counts(); n.Sent != 0 || n.SendErrors != 0 {
+		t.Errorf("%d datagrams were sent, %d could not be", n.Sent, n.SendErrors)
+	}
 }
 
 // TestHalfOpenCasters: so many casters may be on their way up, one more is told to come again, and those who go make

@@ -37,11 +37,11 @@ const (
 	// acceptLife is how long it then waits for somebody to accept it.
 	acceptLife = 5 * time.Second
 
-	maxUndecided = 1024
-	// maxPerAddr of these are of one address (IPv4, or IPv6 /64), behind which a whole lecture hall may sit. So
-	// many are read at a time, and as many again wait for their turn.
+	maxUndecided = 2048
+	// maxPerAddr of these, of one address (IPv4, or IPv6 /64), are read at a time, and so many more wait for their
+	// turn: a whole lecture hall may sit behind one address and come at once.
 	maxPerAddr     = 64
-	maxWaitPerAddr = 192
+	maxWaitPerAddr = 448
 
 	maxPause = time.Second
 )

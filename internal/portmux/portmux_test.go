@@ -335,7 +335,7 @@ func TestNobodyAccepts(t *testing.T) {
 	})
 }
 
-// TestOneAddress: of one address 64 are read, 192 wait, and more are closed; a decision lets the next one in.
+// TestOneAddress: of one address 64 are read, 448 wait, and more are closed; a decision lets the next one in.
 func TestOneAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newPipes()
