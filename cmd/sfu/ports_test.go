@@ -90,9 +90,18 @@ func TestTURNOnEveryPort(t *testing.T) {
 	for _, way := range []struct{ server, transport string }{
 		{one, "udp"}, {one, "tcp"}, {one, "tls"}, {one, "tls without ALPN"}, {plain, "udp"}, {plain, "tcp"}, {secure, "tls"},
 	} {
-		refusals := s.relay(s.over(way.transport, way.server), way.server, one, "192.0.2.1:"+s.port, "169.254.169.254:80")
-		if len(refusals) != 3 || refusals[0] != nil || refusals[1] == nil || refusals[2] == nil {
-			t.Errorf("%s over %s: our media, a stranger, a metadata service: %v", way.server, way.transport, refusals)
+		others := []string{
+			"192.0.2.1:" + s.port, "169.254.169.254:80", "127.0.0.2:" + s.port, "0.0.0.0:" + s.port, "10.0.0.1:" + s.port,
+			"8.8.8.8:53", "[::1]:" + s.port, "[::ffff:10.0.0.1]:" + s.port, "[64:ff9b::7f00:1]:" + s.port,
+		}
+		refusals := s.relay(s.over(way.transport, way.server), way.server, append([]string{one}, others...)...)
+		if refusals[0] != nil {
+			t.Errorf("%s over %s: our media: %v", way.server, way.transport, refusals[0])
+		}
+		for i, other := range others {
+			if refusals[i+1] == nil {
+				t.Errorf("%s over %s: %s is let through", way.server, way.transport, other)
+			}
 		}
 	}
 	for _, other := range []string{"http://" + plain + "/", "https://" + plain + "/", "https://" + secure + "/"} {
