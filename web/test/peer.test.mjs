@@ -41,6 +41,12 @@ class Connection extends EventTarget {
   close() {
     this.connectionState = 'closed';
   }
+  createDataChannel() {}
+  /** A candidate of its own, or an error of that number. */
+  found(candidate, errorCode) {
+    const event = new Event(errorCode ? 'icecandidateerror' : 'icecandidate');
+    this.dispatchEvent(Object.assign(event, { candidate, errorCode }));
+  }
 }
 
 /** A peer with an open session. `answers` says what becomes of each restart: an answer, an error code, or nothing. */
@@ -242,4 +248,60 @@ test('only another kind of network counts as a change', () => {
   link.dispatchEvent(new Event('change'));
   target.dispatchEvent(new Event('online'));
   assert.equal(called, 2);
+});
+
+/** Seconds on a path, each with its statistics. */
+async function stay(t, peer, path, seconds) {
+  for (let second = 0; second < seconds; second++) {
+    peer.measured(path);
+    await pass(t, 1000);
+  }
+}
+
+for (const [name, show, restarts] of [
+  ['a relay over UDP answers', (probe) => probe.found({ candidate: 'candidate:1 1 udp 1 192.0.2.1 5 typ relay raddr 0.0.0.0 rport 0' }), 1],
+  ['the relay refuses, which it can only do if it is asked', (probe) => probe.found(null, 486), 1],
+  ['there is no answer', (probe) => probe.found({ candidate: 'candidate:1 1 udp 1 192.0.2.7 5 typ host' }), 0],
+  ['the browser says that there is none', (probe) => probe.found(null, 701), 0],
+  ['it finds nothing', (probe) => probe.found(null), 0],
+]) {
+  test('on TCP it looks whether UDP passes: ' + name, async (t) => {
+    const { peer, session, requests, first } = await begin(t, ['new path']);
+    session.ice = async () => [{ urls: ['turn:h:1?transport=udp', 'turn:h:1?transport=tcp'] }];
+    first.become('connected');
+    await stay(t, peer, 'TCP', 16);
+    assert.equal(Connection.all.length, 2);
+    const probe = Connection.all[1];
+    assert.deepEqual(probe.config.iceServers[0].urls, ['turn:h:1?transport=udp']);
+    show(probe);
+    await pass(t, 5000);
+    assert.equal(probe.connectionState, 'closed');
+    assert.equal(requests.length, restarts);
+    assert.equal(peer.pc, first);
+    assert.equal(peer.state, 'connected');
+    peer.close();
+  });
+}
+
+test('without a relay the restart itself has to show whether UDP passes', async (t) => {
+  const { peer, session, requests, first } = await begin(t, ['new path', '!rate_limited']);
+  session.ice = async () => [];
+  first.become('connected');
+  await stay(t, peer, 'TCP', 60);
+  assert.deepEqual(requests.map((r) => r.type), ['restart', 'restart']);
+  assert.equal(Connection.all.length, 1); // also after a refusal: the path works
+  assert.equal(peer.state, 'connected');
+  await stay(t, peer, 'UDP', 300);
+  assert.equal(requests.length, 2);
+  peer.close();
+});
+
+test('who was told which path to take does not look for another', async (t) => {
+  const { peer, requests, first } = await begin(t);
+  peer.policy = 'relay-tcp';
+  first.become('connected');
+  await stay(t, peer, 'TURN/TCP', 60);
+  assert.equal(requests.length, 0);
+  assert.equal(Connection.all.length, 1);
+  peer.close();
 });

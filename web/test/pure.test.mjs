@@ -8,8 +8,9 @@ import { codeOfHash, digitsOf, groups, spoken } from '../static/js/digits.js';
 import { MotionWatch, encodingsOf, fitEncodings, hintsOf } from '../static/js/hints.js';
 import { choose } from '../static/js/lang.js';
 import { agentName } from '../static/js/page.js';
+import { PathWatch, isSlow } from '../static/js/path.js';
 import { pcConfig } from '../static/js/peer.js';
-import { startBitrate, stereo } from '../static/js/sdp.js';
+import { onlyTCP, startBitrate, stereo } from '../static/js/sdp.js';
 import { StallWatch, summarise } from '../static/js/stats.js';
 import { viewState } from '../static/js/view.js';
 
@@ -143,6 +144,32 @@ test('pcConfig leaves the paths that ?ice= asks for', () => {
   assert.equal(pcConfig(servers, 'relay-tcp').iceServers[0].credential, 'p');
   assert.deepEqual(pcConfig(servers, 'relay-tls').iceServers[0].urls, ['turns:h:1?transport=tcp']);
   assert.deepEqual(pcConfig([{ urls: 'stun:h' }], 'relay-udp').iceServers, []);
+});
+
+test('?ice=tcp leaves the addresses over TCP', () => {
+  assert.deepEqual(pcConfig([{ urls: 'turn:h' }], 'tcp').iceServers, []);
+  const udp = 'a=candidate:1 1 udp 2130706431 192.0.2.1 443 typ host\r\n', tcp = 'a=candidate:2 1 tcp 1520434943 192.0.2.1 443 typ host tcptype passive\r\n';
+  assert.equal(onlyTCP('a=mid:0\r\n' + udp + tcp + udp.replace('udp', 'UDP') + 'a=end-of-candidates\r\n'), 'a=mid:0\r\n' + tcp + 'a=end-of-candidates\r\n');
+});
+
+test('PathWatch: 15 s after UDP was left, then more and more seldom, and never on UDP', () => {
+  const watch = new PathWatch();
+  const looks = (path, from, to) => {
+    const at = [];
+    for (let second = from; second < to; second++) if (watch.sample(path, second * 1000)) at.push(second - from);
+    return at;
+  };
+  assert.deepEqual(looks('UDP', 0, 1000), []);
+  assert.deepEqual(looks('TCP', 1000, 1600), [15, 45, 105, 225, 345, 465, 585]);
+  assert.deepEqual(looks('UDP', 1600, 1700), []);
+  assert.deepEqual(looks('TURN/UDP', 1700, 1750), [15, 45]);
+  watch.reset();
+  assert.deepEqual(looks('TURN/TLS', 1750, 1770), [15]);
+  assert.deepEqual(looks(undefined, 1770, 3000), []);
+});
+
+test('isSlow', () => {
+  assert.deepEqual(['UDP', 'TURN/UDP', undefined, 'TCP', 'TURN/TCP', 'TURN/TLS'].map(isSlow), [false, false, false, true, true, true]);
 });
 
 const inbound = (at, bytes, frames, more) => [

@@ -2,10 +2,11 @@
 // and says which state the page is in.
 //
 // Events: `change` (look at `state`), `frame` (a new connection shows its first frame), `problem` (detail is an
-// error), `slower` (the media path goes over TCP or TURN/TCP).
+// error), `slower` (from now on the media path goes over TCP, TURN/TCP or TURN/TLS).
 
 import { emit, listen } from './events.js';
 import { Overlay } from './overlay.js';
+import { isSlow } from './path.js';
 import { Picture } from './picture.js';
 import { RequestError } from './session.js';
 import { viewState } from './view.js';
@@ -149,7 +150,7 @@ export class Audience extends EventTarget {
     this.overlay.update(sum);
     if (sum.bytes !== this._bytes) this._heardAt = Date.now();
     this._bytes = sum.bytes;
-    const slow = Boolean(sum.path && /TCP|TLS/.test(sum.path));
+    const slow = isSlow(sum.path);
     if (slow && !this._slow) emit(this, 'slower');
     this._slow = slow;
   }

@@ -7,6 +7,7 @@ import { listen } from './events.js';
 import { language, t } from './lang.js';
 import { rate, copyText } from './overlay.js';
 import { byId, imageById, note } from './page.js';
+import { isSlow } from './path.js';
 import { problemText, showProblem } from './problem.js';
 import { roomLink, showQr } from './qr.js';
 
@@ -18,7 +19,6 @@ export class CasterPanel {
     this.addBox = new CodeBox(byId('add-code'), [DISPLAY_DIGITS], (code) => this.add(code));
     /** @type {import('./stats.js').Summary | null} */
     this.sum = null;
-    this.slow = false;
     this.listen();
     setInterval(() => this.drawTime(), 1000);
   }
@@ -86,6 +86,7 @@ export class CasterPanel {
     byId('mic-label').textContent = t(speaking ? 'live.mic_off' : 'live.mic_on');
     byId('sourceless').hidden = !cast.sourceless;
     byId('preview-frame').hidden = byId('numbers').hidden = cast.hosting;
+    if (cast.hosting) byId('slower').hidden = true;
     byId('change-source').hidden = cast.hosting && !canCapture();
     byId('change-label').textContent = t(cast.hosting ? 'live.to_screen' : 'live.change');
     byId('stop-label').textContent = t(cast.hosting ? 'live.close_room' : 'live.stop');
@@ -191,9 +192,7 @@ export class CasterPanel {
     if (sum.codec) parts.push(sum.codec);
     if (sum.path) parts.push(sum.path);
     byId('numbers').textContent = parts.join(' · ');
-    const slow = Boolean(sum.path && /TCP|TLS/.test(sum.path));
-    if (slow && !this.slow) note(t('udp_blocked'), 8);
-    this.slow = slow;
+    byId('slower').hidden = !isSlow(sum.path);
   }
 
   drawTime() {

@@ -1,6 +1,7 @@
 // The overlay with the numbers (key `i`).
 
 import { t } from './lang.js';
+import { isSlow } from './path.js';
 
 /** @param {number | undefined} value @param {number} digits @param {string} unit */
 function number(value, digits, unit) {
@@ -29,7 +30,7 @@ export function rows(sum) {
     ['stats.rtt', number(s.rtt, 0, 'ms')],
     ['stats.buffer', number(s.jitterBuffer, 0, 'ms')],
     ['stats.codec', s.codec || '–'],
-    ['stats.path', s.path || '–'],
+    ['stats.path', (s.path || '–') + (isSlow(s.path) ? ' – ' + t('udp_blocked') : '')],
     ['stats.frames', number(s.frames, 0, '') + ' / ' + number(s.dropped, 0, '')],
     ['stats.keyframes', number(s.keyframes, 0, '')],
   ];

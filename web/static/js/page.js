@@ -91,7 +91,7 @@ export function startLanguageSwitch() {
 /** @returns {import('./peer.js').IcePolicy} what `?ice=` asks for */
 export function icePolicy() {
   const wish = new URLSearchParams(location.search).get('ice');
-  return wish === 'relay' || wish === 'relay-udp' || wish === 'relay-tcp' || wish === 'relay-tls' ? wish : '';
+  return wish === 'relay' || wish === 'relay-udp' || wish === 'relay-tcp' || wish === 'relay-tls' || wish === 'tcp' ? wish : '';
 }
 
 /** @returns {string} the address of the signaling socket */

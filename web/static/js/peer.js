@@ -1,12 +1,16 @@
 // Peer: one media connection to the server and its way back when it fails. Watcher and Publisher say what it
 // carries. One offer, one answer, no trickle: the server is ICE-lite and needs no candidate of ours. A path that breaks is
-// made anew by an ICE restart of the same connection; only when that does not help is the connection replaced.
+// made anew by an ICE restart of the same connection; only when that does not help is the connection replaced. While the
+// path is none of plain UDP, it is looked for a better one from time to time, and taken by an ICE restart as well: the
+// old one carries on until then.
 //
 // Events: `state` (detail is the new state), `pc` (detail is the connection that now counts), `error` (detail is a
 // RequestError; after a final one the peer has stopped trying).
 
 import { emit, pause } from './events.js';
 import { onNetworkChange } from './network.js';
+import { PathWatch, udpPasses } from './path.js';
+import { onlyTCP } from './sdp.js';
 import { RequestError, backoff } from './session.js';
 
 /** Milliseconds a connection may take from the answer to connected; TURN over TLS is the slowest. */
@@ -19,7 +23,7 @@ const RESTART_TIMEOUT = 4000;
 /** Refusals that another try does not change; the page decides what comes next. */
 const FINAL = ['auth', 'bad_state', 'bad_offer', 'code_format', 'code_unknown', 'code_limited', 'codec_unsupported', 'not_live', 'already_casting', 'room_full'];
 
-/** @typedef {'' | 'relay' | 'relay-udp' | 'relay-tcp' | 'relay-tls'} IcePolicy which paths `?ice=` leaves */
+/** @typedef {'' | 'relay' | 'relay-udp' | 'relay-tcp' | 'relay-tls' | 'tcp'} IcePolicy which paths `?ice=` leaves */
 /** @typedef {(offer: string, slots: Object<string, string>) => Promise<string>} Exchange gives the answer */
 
 /**
@@ -32,6 +36,7 @@ export function pcConfig(servers, policy) {
   /** @type {RTCConfiguration} */
   const config = { iceServers: servers, bundlePolicy: 'max-bundle' };
   if (!policy) return config;
+  if (policy === 'tcp') return { iceServers: [], bundlePolicy: 'max-bundle' };
   config.iceTransportPolicy = 'relay';
   if (policy === 'relay') return config;
   const wanted = { 'relay-udp': /^turn:(?!.*transport=tcp)/, 'relay-tcp': /^turns:|^turn:.*transport=tcp/, 'relay-tls': /^turns:/ }[policy];
@@ -68,7 +73,12 @@ export class Peer extends EventTarget {
     this._proven = false;
     this._attempt = 0;
     /** @type {any} */ this._timer = 0;
-    this._unwatch = onNetworkChange(() => this._move());
+    this._path = new PathWatch();
+    this._looking = false;
+    this._unwatch = onNetworkChange(() => {
+      this._path.reset();
+      this._move();
+    });
   }
 
   /**
@@ -113,6 +123,15 @@ export class Peer extends EventTarget {
     this.pc = null;
     this._enter('closed');
     emit(this, 'pc', null);
+  }
+
+  /**
+   * Hears once a second which way media goes.
+   * @param {string | undefined} path as in Summary
+   */
+  measured(path) {
+    // Who was told which path to take stays there.
+    if (!this.policy && this._path.sample(path, Date.now())) this._look();
   }
 
   // ---- what Watcher and Publisher provide
@@ -167,7 +186,7 @@ export class Peer extends EventTarget {
       const offer = await this.describe(pc);
       const answer = await exchange(offer, slots());
       if (this._isClosed()) throw new RequestError('offline');
-      await pc.setRemoteDescription({ type: 'answer', sdp: this.tune(answer) });
+      await pc.setRemoteDescription({ type: 'answer', sdp: this._answer(answer) });
     } catch (err) {
       pc.close();
       throw err;
@@ -230,6 +249,30 @@ export class Peer extends EventTarget {
     if (!this.pc || !this._proven || this._isClosed()) return;
     this._moved = true;
     this._recover();
+  }
+
+  /**
+   * Looks whether the network lets UDP through by now, and takes another path then.
+   * @private
+   */
+  async _look() {
+    const pc = this.pc;
+    if (this._looking || !pc) return;
+    this._looking = true;
+    try {
+      const passes = await udpPasses(pcConfig(await this.session.ice(), 'relay-udp'));
+      if (passes !== 'no' && pc === this.pc && pc.connectionState === 'connected') this._move();
+    } catch (err) {
+      console.debug('no look at UDP', err); // the next one is due anyway
+    } finally {
+      this._looking = false;
+    }
+  }
+
+  /** @private @param {string} answer @returns {string} */
+  _answer(answer) {
+    const tuned = this.tune(answer);
+    return this.policy === 'tcp' ? onlyTCP(tuned) : tuned;
   }
 
   /** @private */
@@ -317,7 +360,7 @@ export class Peer extends EventTarget {
     if (attempt.over) return;
     const message = await this.session.request('restart', { offer }, RESTART_TIMEOUT);
     if (attempt.over) return;
-    await pc.setRemoteDescription({ type: 'answer', sdp: this.tune(message.answer) });
+    await pc.setRemoteDescription({ type: 'answer', sdp: this._answer(message.answer) });
   }
 
   /**

@@ -163,6 +163,7 @@ export class Publisher extends Peer {
     if (pc !== this.pc) return;
     this.summary = summarise(report.values(), this.summary);
     emit(this, 'stats', this.summary);
+    this.measured(this.summary.path);
     const fps = this.summary.sourceFps;
     if (this.mode === 'auto' && fps !== undefined && this._motion.sample(fps)) {
       this._hintTrack();

@@ -26,6 +26,15 @@ export function stereo(sdp, bitrate) {
 }
 
 /**
+ * Leaves the server's addresses over TCP as the only ones.
+ * @param {string} answer
+ * @returns {string}
+ */
+export function onlyTCP(answer) {
+  return answer.replace(/^a=candidate:\S+ \d+ udp [^\r\n]*\r?\n/gim, '');
+}
+
+/**
  * Tells Chromium's encoders what to begin with; other browsers ignore the parameter.
  * @param {string} answer
  * @param {number} kbps

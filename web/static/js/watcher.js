@@ -89,6 +89,7 @@ export class Watcher extends Peer {
     if (pc !== this.pc) return;
     this.summary = summarise(report.values(), this.summary);
     emit(this, 'stats', this.summary);
+    this.measured(this.summary.path);
     const remedy = this._stall.sample(this.summary);
     if (remedy === 'reattach') emit(this, 'stuck');
     else if (remedy === 'reconnect') this.restart();
