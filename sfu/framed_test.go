@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -21,6 +22,7 @@ type framed struct {
 	t     *testing.T
 	ns    *linksim.Namespace
 	local *net.UDPAddr
+	rate  int // bit/s that it reads, with a small buffer in front; 0: all
 	in    chan arrived
 	done  chan struct{}
 
@@ -64,8 +66,16 @@ func (f *framed) to(addr netip.AddrPort) (conn net.Conn, err error) {
 	if f.closed {
 		return nil, net.ErrClosed
 	}
+	dialer := net.Dialer{Timeout: 5 * time.Second}
+	if f.rate > 0 {
+		dialer.Control = func(_, _ string, c syscall.RawConn) (err error) {
+			return errors.Join(c.Control(func(fd uintptr) {
+				err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4096)
+			}), err)
+		}
+	}
 	dial := func() error {
-		conn, err = net.DialTimeout("tcp", addr.String(), 5*time.Second)
+		conn, err = dialer.Dial("tcp", addr.String())
 		return err
 	}
 	if f.ns != nil {
@@ -90,6 +100,9 @@ func (f *framed) read(conn net.Conn, from net.Addr) {
 		p := make([]byte, binary.BigEndian.Uint16(head[:]))
 		if _, err := io.ReadFull(conn, p); err != nil {
 			return
+		}
+		if f.rate > 0 {
+			time.Sleep(time.Duration(len(p)*8) * time.Second / time.Duration(f.rate))
 		}
 		f.mu.Lock()
 		stopped := f.stopped

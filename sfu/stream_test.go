@@ -3,7 +3,10 @@ package sfu
 import (
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/pion/rtp"
+	"github.com/pion/webrtc/v3"
 	"go.uber.org/goleak"
 )
 
@@ -40,4 +43,74 @@ func TestCasterOverTCP(t *testing.T) {
 	}
 	e.Leave("caster")
 	eventually(t, "the caster left", func() bool { return e.Snapshot().Live == 0 })
+}
+
+// TestNothingIsSentAgainOnAStream: what a viewer over TCP asks for again is on its way, or was thrown away by itself.
+func TestNothingIsSentAgainOnAStream(t *testing.T) {
+	t.Cleanup(func() { goleak.VerifyNone(t) })
+	e, seen := newStreamEngine(t, nil, loopback)
+	openStudio(t, e, seen, "c", "caster", 1, newWire(t, nil, loopback, 1), crowdRate)
+	w := newFramedWire(t, nil, loopback)
+	v := sit(t, e, "c", "v", w, nil)
+	seen.connected(t, "v")
+	shows(t, []*spectator{v}, 30)
+	w.lose(3)
+	eventually(t, "a wish that is not granted", func() bool { return e.Snapshot().Drops[DropStreamed.String()] >= 3 })
+	shows(t, []*spectator{v}, 30) // a keyframe mends it
+}
+
+// TestANarrowStreamGetsALowerLayer: a viewer that reads more slowly than the highest layer comes gets the next one, and
+// another over TCP beside it stays where it is.
+func TestANarrowStreamGetsALowerLayer(t *testing.T) {
+	t.Cleanup(func() { goleak.VerifyNone(t) })
+	e, seen := newStreamEngine(t, nil, loopback)
+	publishSimulcast(t, e, "caster")
+	seen.connected(t, "caster")
+	watch := func(id string, rate int) *receiver {
+		w := newFramedWire(t, nil, loopback)
+		w.conn.(*framed).rate = rate
+		r := &receiver{far: newFarOn(t, w, nil), packets: make(chan *rtp.Packet, 10000)}
+		if _, err := r.pc.AddTransceiverFromKind(webrtc.RTPCodecTypeVideo, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionRecvonly}); err != nil {
+			t.Fatal(err)
+		}
+		r.pc.OnTrack(func(remote *webrtc.TrackRemote, _ *webrtc.RTPReceiver) {
+			for {
+				p, _, err := remote.ReadRTP()
+				if err != nil {
+					return
+				}
+				if len(p.Payload) > 11 {
+					r.packets <- p
+				}
+			}
+		})
+		offer, slots := r.offer("screen")
+		answer, err := e.Watch(t.Context(), "c", id, offer, slots)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.answer(answer)
+		seen.connected(t, id)
+		return r
+	}
+	narrow, wide := watch("narrow", 150_000), watch("wide", 0)
+	width := func(p *rtp.Packet) int { return int(p.Payload[10]) | int(p.Payload[11])<<8 }
+	run := func(r *receiver, want, n int) {
+		t.Helper()
+		for got, deadline := 0, time.Now().Add(20*time.Second); got < n; {
+			if got++; width(r.next()) != want {
+				got = 0
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("no %d pictures in a row of width %d; streams %+v", n, want, e.Snapshot().Streams)
+			}
+		}
+	}
+	run(wide, 1280, 30)
+	run(narrow, 640, 60)
+	for len(wide.packets) > 0 {
+		if got := width(<-wide.packets); got != 1280 {
+			t.Fatalf("the other viewer has width %d", got)
+		}
+	}
 }

@@ -252,3 +252,31 @@ func TestARisingReceiverIsNoTrouble(t *testing.T) {
 		t.Errorf("%d bit/s when the receiver has gone down to %.0f", r.Rate(), remb)
 	}
 }
+
+// TestAPathThatSaysWhatItCarries is believed at once, and asked for more when it is quiet.
+func TestAPathThatSaysWhatItCarries(t *testing.T) {
+	var r Reports
+	now, bytes := int64(0), uint64(0)
+	for range 5 {
+		now += second
+		bytes += 2_500_000 / 8
+		r.Sent(bytes, now)
+	}
+	if r.Full(0, now) || r.Rate() != 0 {
+		t.Errorf("%d though nobody knows", r.Rate())
+	}
+	if !r.Full(1_000_000, now) || r.Rate() != 850_000 {
+		t.Errorf("%d on a path of 1 Mbit/s", r.Rate())
+	}
+	if r.Full(1_000_000, now+second/10) {
+		t.Error("cut twice for one thing")
+	}
+	for range 10 {
+		now += second
+		bytes += 850_000 / 8
+		r.Sent(bytes, now)
+	}
+	if got := r.Rate(); got <= 850_000 || got > 1_700_000 {
+		t.Errorf("%d after ten quiet seconds", got)
+	}
+}
