@@ -169,7 +169,7 @@ func (c *connection) answer(ctx context.Context, offer string, o *transport.Offe
 	case <-ctx.Done():
 		return "", ctx.Err()
 	}
-	return o.Answered(c.pc.LocalDescription().SDP, c.engine.streamCandidates())
+	return o.Answered(c.pc.LocalDescription().SDP, c.engine.candidates())
 }
 
 // describe gives pion the offer and returns what it would answer.

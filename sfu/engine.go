@@ -56,9 +56,9 @@ type Engine struct {
 	shards       []*shard
 	socket       *udp.Socket
 	tcp          *tcp.Server // nil: no ICE-TCP
-	addresses    func() []netip.AddrPort
 	certificates []webrtc.Certificate
 	mux          *mux
+	addresses    func() []netip.AddrPort
 	log          *slog.Logger
 	patience     time.Duration // connectTimeout; shorter in tests
 	rising       rising        // casters

@@ -56,20 +56,17 @@ type handshakes struct{ socket *udp.Socket }
 
 func (s handshakes) Send(p []byte, to udp.Route) { _ = s.socket.Send(to, p) } // closed: so is the handshake
 
-// candidates are the advertised addresses as viewers are told them: over UDP, and behind these over TCP.
+// candidates are the advertised addresses as peers are told them: over UDP, and behind these over TCP, if there is
+// ICE-TCP.
 func (e *Engine) candidates() (list []transport.Candidate) {
-	for _, a := range e.addresses() {
+	all := e.addresses()
+	for _, a := range all {
 		list = append(list, transport.Candidate{Addr: a})
 	}
-	return append(list, e.streamCandidates()...)
-}
-
-// streamCandidates are the advertised addresses over TCP, if there is ICE-TCP.
-func (e *Engine) streamCandidates() (list []transport.Candidate) {
 	if e.tcp == nil {
-		return nil
+		return list
 	}
-	for _, a := range e.addresses() {
+	for _, a := range all {
 		list = append(list, transport.Candidate{Addr: a, TCP: true})
 	}
 	return list

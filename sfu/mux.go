@@ -3,13 +3,13 @@ package sfu
 import (
 	"net"
 	"net/netip"
+	"slices"
 
 	"github.com/pion/ice/v2"
 	"github.com/pion/logging"
 )
 
-// mux is pion's UDP mux on the engine's socket, with our own list of addresses as host candidates: the public ones
-// first, as they are at the time of the answer.
+// mux is pion's UDP mux on the engine's socket, with our own list of addresses as host candidates.
 type mux struct {
 	*ice.UDPMuxDefault
 	addresses func() []netip.AddrPort
@@ -25,11 +25,15 @@ func newMux(conn net.PacketConn, addresses func() []netip.AddrPort, log logging.
 	}
 }
 
-// GetListenAddresses is what pion makes host candidates of.
-func (m *mux) GetListenAddresses() []net.Addr {
-	var list []net.Addr
-	for _, a := range m.addresses() {
-		list = append(list, net.UDPAddrFromAddrPort(a))
+// GetListenAddresses is what pion makes host candidates of: the first address of each family, and not all that answers
+// tell. Candidates of one family share a connection, and each reads from it what comes next, whomever it was for: so with
+// several of them a check would nominate one pair and its answer prove another, and no pair would be selected for seconds.
+func (m *mux) GetListenAddresses() (list []net.Addr) {
+	all := m.addresses()
+	for _, v4 := range []bool{true, false} {
+		if i := slices.IndexFunc(all, func(a netip.AddrPort) bool { return a.Addr().Is4() == v4 }); i >= 0 {
+			list = append(list, net.UDPAddrFromAddrPort(all[i]))
+		}
 	}
 	return list
 }

@@ -197,7 +197,7 @@ func (r *relay) path(peer netip.AddrPort) (*path, error) {
 		return known, nil
 	}
 	source := r.addr
-	if len(r.paths) > 0 || peer.Addr().Is6() {
+	if len(r.paths) > 0 || peer.Addr().Is6() != r.addr.Addr().Is6() {
 		r.server.mu.Lock()
 		port, ok := r.server.takePort(0)
 		r.server.mu.Unlock()
@@ -218,10 +218,14 @@ func (r *relay) path(peer netip.AddrPort) (*path, error) {
 }
 
 // sourceFor gives an IP of the family of peer: the ICE agents keep their IPv4 and IPv6 candidates apart by the
-// source of a datagram. 100::/64 is sent nowhere (RFC 6666), so nobody has such an address.
+// source of a datagram. 100::/64 is sent nowhere (RFC 6666), and 192.0.0.8 neither (RFC 7600), so nobody has such an
+// address.
 func sourceFor(peer netip.AddrPort, relay netip.Addr) netip.Addr {
-	if !peer.Addr().Is6() {
+	switch {
+	case peer.Addr().Is6() == relay.Is6():
 		return relay
+	case relay.Is6():
+		return netip.AddrFrom4([4]byte{192, 0, 0, 8})
 	}
 	ip := [16]byte{0: 1}
 	v4 := relay.As4()

@@ -48,7 +48,9 @@ type Config struct {
 	// MediaAddrs are the addresses that we advertise for media: the only peers that a relay may send to. It is
 	// called for every datagram, from several goroutines; the slice is not changed.
 	MediaAddrs func() []netip.AddrPort
-	// RelayIP is the IPv4 address that clients see as the address of their relay.
+	// RelayIP is the address that clients see as that of their relay. It is an IPv4 one, since that is what a client
+	// expects that does not ask for a family (RFC 8656 section 7.2), unless this machine has none: clients pair relays
+	// with media addresses of the same family only.
 	RelayIP netip.Addr
 	// Secrets are the one or two secrets from which passwords are made, see Credentials. Called for every
 	// request.
@@ -76,8 +78,8 @@ func (c *Config) complete() error {
 	if c.Realm == "" || len(c.Realm) > 127 {
 		return errors.New("turn: the realm must have 1 to 127 bytes")
 	}
-	if c.RelayIP = c.RelayIP.Unmap(); !c.RelayIP.Is4() || c.RelayIP.IsUnspecified() {
-		return fmt.Errorf("turn: the relay address must be IPv4, not %q", c.RelayIP)
+	if c.RelayIP = c.RelayIP.Unmap(); !c.RelayIP.IsValid() || c.RelayIP.IsUnspecified() || c.RelayIP.Zone() != "" {
+		return fmt.Errorf("turn: %q cannot be the address of relays", c.RelayIP)
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

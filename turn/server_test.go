@@ -431,13 +431,14 @@ func TestLogsKeepSecrets(t *testing.T) {
 
 func TestConfig(t *testing.T) {
 	for name, spoil := range map[string]func(*Config){
-		"no socket":     func(c *Config) { c.Streams = nil },
-		"no media":      func(c *Config) { c.Media = nil },
-		"no addresses":  func(c *Config) { c.MediaAddrs = nil },
-		"no secrets":    func(c *Config) { c.Secrets = nil },
-		"no realm":      func(c *Config) { c.Realm = "" },
-		"no relay IP":   func(c *Config) { c.RelayIP = netip.Addr{} },
-		"IPv6 relay IP": func(c *Config) { c.RelayIP = netip.IPv6Loopback() },
+		"no socket":    func(c *Config) { c.Streams = nil },
+		"no media":     func(c *Config) { c.Media = nil },
+		"no addresses": func(c *Config) { c.MediaAddrs = nil },
+		"no secrets":   func(c *Config) { c.Secrets = nil },
+		"no realm":     func(c *Config) { c.Realm = "" },
+		"no relay IP":  func(c *Config) { c.RelayIP = netip.Addr{} },
+		"a zone":       func(c *Config) { c.RelayIP = netip.MustParseAddr("fe80::1%eth0") },
+		"unspecified":  func(c *Config) { c.RelayIP = netip.IPv6Unspecified() },
 	} {
 		l, err := net.Listen("tcp4", "127.0.0.1:0")
 		if err != nil {

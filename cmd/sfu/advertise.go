@@ -102,14 +102,16 @@ func (a *advertised) speaks(to netip.Addr) bool {
 // reread makes the next call of addresses look anew.
 func (a *advertised) reread() { a.last.Store(nil) }
 
-// relayIP is the address that relays show: the first IPv4 one of the list, since turn/v2 relays IPv4 only.
+// relayIP is the address that relays show: the first IPv4 one of the list, which is what clients expect (turn.Config),
+// or the first at all.
 func (a *advertised) relayIP() netip.Addr {
-	for _, p := range a.addresses() {
+	list := a.addresses()
+	for _, p := range list {
 		if p.Addr().Is4() {
 			return p.Addr()
 		}
 	}
-	return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	return list[0].Addr()
 }
 
 // turnTTL is for how long credentials admit a new allocation, unless more is asked for. Pages renew them over their

@@ -27,7 +27,7 @@ func TestAdvertised(t *testing.T) {
 		{"one address", "192.168.1.9:8443", nil, lan, "[192.168.1.9:8443]", "192.168.1.9"},
 		{"loopback", "127.0.0.1:8080", nil, lan, "[127.0.0.1:8080]", "127.0.0.1"},
 		{"no network", "[::]:8443", nil, nil, "[127.0.0.1:8443]", "127.0.0.1"},
-		{"IPv6 only", "[fd00::5]:8443", nil, lan, "[[fd00::5]:8443]", "127.0.0.1"},
+		{"IPv6 only", "[fd00::5]:8443", nil, lan, "[[fd00::5]:8443]", "fd00::5"},
 	} {
 		a := newAdvertised(net.UDPAddrFromAddrPort(netip.MustParseAddrPort(c.bound)), c.public)
 		a.local = func() []netip.Addr { return c.local }

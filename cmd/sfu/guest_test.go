@@ -23,6 +23,8 @@ type guest struct {
 	head http.Header // of the answer to its offer
 	got  chan string // kinds of tracks that have brought a packet
 
+	answer func(sdp string) string // what to make of an answer; nil: it stays
+
 	packets atomic.Uint64 // that have arrived
 }
 
@@ -33,12 +35,18 @@ func newGuest(t *testing.T, base string) *guest {
 
 func newGuestWith(t *testing.T, base string, config webrtc.Configuration) *guest {
 	t.Helper()
+	return newGuestBy(t, base, config, func(*webrtc.SettingEngine) {})
+}
+
+func newGuestBy(t *testing.T, base string, config webrtc.Configuration, change func(*webrtc.SettingEngine)) *guest {
+	t.Helper()
 	m := &webrtc.MediaEngine{}
 	if err := m.RegisterDefaultCodecs(); err != nil {
 		t.Fatal(err)
 	}
 	s := webrtc.SettingEngine{}
 	s.SetIncludeLoopbackCandidate(true)
+	change(&s)
 	pc, err := webrtc.NewAPI(webrtc.WithMediaEngine(m), webrtc.WithSettingEngine(s)).NewPeerConnection(config)
 	if err != nil {
 		t.Fatal(err)
@@ -104,6 +112,9 @@ func (g *guest) post(url string, headers ...string) {
 		g.t.Fatalf("%s: %d %s", url, answer.StatusCode, sdp)
 	}
 	g.at, g.head = answer.Header.Get("Location"), answer.Header
+	if g.answer != nil {
+		sdp = g.answer(sdp)
+	}
 	if err := g.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: sdp}); err != nil {
 		g.t.Fatalf("%v in %s", err, sdp)
 	}

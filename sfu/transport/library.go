@@ -139,16 +139,12 @@ func (m *Media) sharesTransport(t *Media) bool {
 	return m.ufrag == t.ufrag && m.password == t.password && len(m.fingerprints) > 0 && m.fingerprints[0].equal(t.fingerprints[0])
 }
 
-// moreCandidates is where the numbers of the candidates begin that Answered adds: their foundations (RFC 8445 §5.1.1.3)
-// are not those of the library, which are larger.
-const moreCandidates = 100
-
 // Answered is the answer that a library made for what Unified gave it, as the answer to o: with no group (RFC 5888 §9.1)
 // and no reduced-size reports (RFC 5506 §5.1) where o offered none, and no space behind a feedback without parameter, for
-// which others take it for another feedback, and no candidates for the second component, which RTCP does not have on the
-// port of RTP (RFC 5761 §5.1.1). more are candidates that the library does not know of. The error is ErrCodec where it refuses an m-line that is not inactive, which
-// is how a library says that there is no codec in common.
-func (o *Offer) Answered(answer string, more []Candidate) (string, error) {
+// which others take it for another feedback. Its candidates make way for ours, none of which is for the second component:
+// RTCP does not have one on the port of RTP (RFC 5761 §5.1.1). The error is ErrCodec where it refuses an m-line that is not
+// inactive, which is how a library says that there is no codec in common.
+func (o *Offer) Answered(answer string, candidates []Candidate) (string, error) {
 	var b strings.Builder
 	b.Grow(len(answer))
 	var m *Media // in which the line stands; nil: before the first
@@ -160,14 +156,11 @@ func (o *Offer) Answered(answer string, more []Candidate) (string, error) {
 				return "", ErrCodec
 			}
 		}
-		if line == "a=end-of-candidates" {
-			for i, c := range more {
-				b.WriteString(c.line(moreCandidates + i))
-			}
-		}
 		switch {
 		case line == "", !o.bundled && strings.HasPrefix(line, "a=group:"), line == "a=rtcp-rsize" && m != nil && !m.reduced,
-			strings.HasPrefix(line, "a=candidate:") && len(f) > 1 && f[1] == "2":
+			strings.HasPrefix(line, "a=candidate:"):
+		case line == "a=end-of-candidates":
+			writeCandidates(&b, candidates)
 		default:
 			b.WriteString(line + "\r\n")
 		}
