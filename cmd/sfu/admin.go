@@ -60,6 +60,12 @@ func (s *server) samples() []metrics.Sample {
 	reasons("media_drops_total", "packets not forwarded to a viewer", "reason", media.Drops)
 	reasons("transport_drops_total", "datagrams of viewers and packets to them that the transport refused", "reason", media.Wire)
 
+	plain := 0
+	if s.cfg.HTTPDisplays {
+		plain = 1
+	}
+	gauge("http_displays", "1 when displays and viewers are served over plain HTTP: their codes travel in clear", plain)
+
 	people := s.hub.Counts()
 	gauge("sockets", "signaling sockets", people.Sockets)
 	gauge("sessions", "sessions, with or without a socket", people.Sessions)

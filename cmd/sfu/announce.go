@@ -23,6 +23,9 @@ func (s *server) announce(stdout io.Writer, env func(string) (string, bool)) err
 	for _, w := range s.hints {
 		s.log.Warn(w)
 	}
+	if s.cfg.HTTPDisplays {
+		b.Display = strings.Replace(s.urls()[0], "https://", "http://", 1)
+	}
 	switch s.cfg.TLS {
 	case tlsutil.LocalCA:
 		b.Certificate = "signed by this server's own CA."

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"strings"
@@ -17,6 +18,8 @@ type Banner struct {
 	Version string
 	// URLs are base addresses such as https://192.168.1.5:8443, the preferred one first. Never empty.
 	URLs []string
+	// Display is the base address for displays, where it is not the first of URLs.
+	Display string
 	// Certificate is one sentence about where it comes from.
 	Certificate string
 	// Fingerprint of the own CA, and Trust, the page that explains how to install it; empty in other modes.
@@ -68,7 +71,7 @@ func (b Banner) top() []string {
 		strings.TrimSpace("castcode " + b.Version),
 		"",
 		"Open this on the screen:",
-		"  " + b.URLs[0] + "/d",
+		"  " + cmp.Or(b.Display, b.URLs[0]) + "/d",
 		"Type its code on a laptop:",
 		"  " + b.URLs[0],
 	}

@@ -29,6 +29,8 @@ type Config struct {
 	// HTTPAddr is a further address for plain HTTP, TURNAddr one for TURN over UDP and TCP, TURNTLSAddr one for TURN
 	// over TLS; empty: none.
 	HTTPAddr, TURNAddr, TURNTLSAddr string
+	// HTTPDisplays serves displays and viewers over plain HTTP on private networks.
+	HTTPDisplays bool
 	// Hosts are configured names and addresses, lower case, preferred one first; may be empty.
 	Hosts []string
 	// PublicIPs are addresses to advertise that are on no interface.

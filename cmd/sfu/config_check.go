@@ -30,6 +30,7 @@ func check(s stack, secrets map[string]logging.Secret) (*Config, Faults) {
 	k := &checker{stack: s, secrets: secrets, c: &Config{}}
 	k.network()
 	k.certificate()
+	k.displays()
 	k.turn()
 	k.rooms()
 	k.running()
@@ -242,13 +243,34 @@ func (k *checker) acmeNames() {
 	}
 }
 
-func (k *checker) rooms() {
-	open := k.word("open")
-	b, err := strconv.ParseBool(open)
-	if err != nil && open != "" {
-		k.fail("open", strconv.Quote(open)+" is neither true nor false", "use true or false")
+// yes reads a switch.
+func (k *checker) yes(name string) bool {
+	text := k.word(name)
+	b, err := strconv.ParseBool(text)
+	if err != nil && text != "" {
+		k.fail(name, strconv.Quote(text)+" is neither true nor false", "use true or false")
 	}
-	k.c.Open = b
+	return b
+}
+
+// displays checks --http-displays, which is for private networks.
+func (k *checker) displays() {
+	if k.c.HTTPDisplays = k.yes("http-displays"); !k.c.HTTPDisplays {
+		return
+	}
+	public := slices.IndexFunc(k.c.PublicIPs, func(a netip.Addr) bool { return !inside(a) })
+	switch {
+	case k.c.TLS == tlsutil.ACME:
+		k.fail("http-displays", "is for private networks, and --tls acme is for public servers", "remove it: the certificate is trusted everywhere")
+	case k.c.TLS == tlsutil.Off:
+		k.fail("http-displays", "is of no use with --tls off: everything is plain HTTP already", "remove it")
+	case public >= 0:
+		k.fail("http-displays", "is for private networks, and --public-ip "+k.c.PublicIPs[public].String()+" is not in one", "remove one of them")
+	}
+}
+
+func (k *checker) rooms() {
+	k.c.Open = k.yes("open")
 	n, err := strconv.ParseUint(k.word("capacity"), 10, 31)
 	if err != nil {
 		k.fail("capacity", strconv.Quote(k.word("capacity"))+" is not a number of people", "such as 500; 0 for no limit")
@@ -351,6 +373,9 @@ func (k *checker) warnings() {
 	if k.c.TLS == tlsutil.Off && k.c.Addr != "" && !loopback(k.c.Addr) && len(k.c.TrustedProxies) == 0 && !k.c.Open {
 		warn("TLS is off on " + k.c.Addr + ": codes travel in clear and browsers cast only from HTTPS pages. " +
 			"Behind a proxy, set --trusted-proxies.")
+	}
+	if k.c.HTTPDisplays {
+		warn("Displays and viewers are served over plain HTTP on private addresses: codes and tokens travel in clear there.")
 	}
 	if k.c.Open {
 		warn("Open: everybody who reaches this server can join by room name.")

@@ -28,10 +28,11 @@ type settings struct {
 	Origins        []string `group:"net" kind:"list" placeholder:"URLS" help:"Further web origins whose pages may use the signaling socket, as https://host[:port]."`
 	TrustedProxies []string `group:"net" kind:"list" placeholder:"CIDRS" help:"Proxies in front of this server, as networks. Only they may say by X-Forwarded-For who is calling."`
 
-	TLS       string `group:"tls" default:"local-ca" placeholder:"MODE" help:"Where the certificate comes from: local-ca (an own CA, to be installed on casting devices), acme (Let's Encrypt, for --host), files, or off (a proxy ends TLS)."`
-	TLSCert   string `group:"tls" placeholder:"FILE" help:"Certificate chain for --tls files, PEM. Read again when it changes."`
-	TLSKey    string `group:"tls" placeholder:"FILE" help:"Its private key, PEM, mode 0600."`
-	ACMEEmail string `group:"tls" placeholder:"ADDRESS" help:"Whom the certificate authority may write to, for --tls acme."`
+	TLS          string `group:"tls" default:"local-ca" placeholder:"MODE" help:"Where the certificate comes from: local-ca (an own CA, to be installed on casting devices), acme (Let's Encrypt, for --host), files, or off (a proxy ends TLS)."`
+	HTTPDisplays bool   `name:"http-displays" group:"tls" kind:"switch" negatable:"" help:"Serve the pages of displays and viewers over plain HTTP too, on private networks, so that nothing needs to be installed there. Codes travel in clear then."`
+	TLSCert      string `group:"tls" placeholder:"FILE" help:"Certificate chain for --tls files, PEM. Read again when it changes."`
+	TLSKey       string `group:"tls" placeholder:"FILE" help:"Its private key, PEM, mode 0600."`
+	ACMEEmail    string `group:"tls" placeholder:"ADDRESS" help:"Whom the certificate authority may write to, for --tls acme."`
 
 	TURN             string   `group:"turn" default:"on" placeholder:"on|off" help:"Run the TURN server that helps browsers whose network blocks UDP. It reaches only this server."`
 	TURNAddr         string   `group:"turn" placeholder:"[HOST]:PORT" help:"One more port for TURN over UDP and TCP, such as :3478, for networks that know TURN by its number."`
@@ -83,7 +84,7 @@ Examples:
   sfu                                           a LAN: open the address it prints
   sfu --host cast.example.org --tls acme --addr :443
                                                 a public server with its own certificate
-  sfu --tls off --addr 127.0.0.1:8080 --trusted-proxies 127.0.0.1/32 --host cast.example.org
+  sfu --tls off --addr :8080 --trusted-proxies 127.0.0.1/32 --host cast.example.org
                                                 behind nginx on the same machine
   sfu --public-ip 203.0.113.7                   a cloud machine whose address is translated
 `

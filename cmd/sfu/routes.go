@@ -35,7 +35,8 @@ type site struct {
 	print      string       // fingerprint of the CA
 	mode       string       // of TLS
 	hsts       bool
-	plain      bool // everything is served over plain HTTP too (--tls off)
+	plain      bool            // everything is served over plain HTTP too (--tls off)
+	displays   func() []string // our names; nil: displays and viewers are not served over plain HTTP
 	external   func(*http.Request) (scheme, hostport string)
 	httpsPort  string
 	ready      atomic.Bool
@@ -134,7 +135,7 @@ func (s *site) open(m *http.ServeMux) {
 }
 
 // insecure serves plain HTTP: everything to a browser on this machine, to which localhost is as good as HTTPS, and
-// to everybody with --tls off; to others the CA and a way to HTTPS.
+// to everybody with --tls off; displays and viewers with --http-displays; to others the CA and a way to HTTPS.
 func (s *site) insecure() http.Handler {
 	all := s.secure()
 	m := http.NewServeMux()
@@ -154,10 +155,14 @@ func (s *site) insecure() http.Handler {
 		}
 		http.Redirect(w, r, "https://"+host+r.URL.RequestURI(), http.StatusTemporaryRedirect)
 	})
-	rest := s.headers(m)
+	rest, displays := s.headers(m), s.plainDisplays()
 	h := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.plain || fromThisMachine(r) {
 			all.ServeHTTP(w, r)
+			return
+		}
+		if s.plainDisplay(r) {
+			displays.ServeHTTP(w, r)
 			return
 		}
 		rest.ServeHTTP(w, r)
@@ -171,12 +176,18 @@ func (s *site) insecure() http.Handler {
 // fromThisMachine says whether r was sent to this machine by this machine, under a name that browsers treat as
 // secure. Both are asked: a name alone can be made to point here (DNS rebinding).
 func fromThisMachine(r *http.Request) bool {
-	host := hostOf(r.Host)
-	if a, err := netip.ParseAddr(host); (err != nil || !a.IsLoopback()) && host != "localhost" {
+	if !loopbackHost(r.Host) {
 		return false
 	}
 	remote, err := netip.ParseAddrPort(r.RemoteAddr)
 	return err == nil && remote.Addr().Unmap().IsLoopback()
+}
+
+// loopbackHost says whether a Host header names the machine that the browser runs on.
+func loopbackHost(hostport string) bool {
+	host := hostOf(hostport)
+	a, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && a.IsLoopback()
 }
 
 // hostOf is the host of a Host header, without port and brackets.
@@ -207,7 +218,9 @@ func (s *site) headers(next http.Handler) http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Permissions-Policy", "display-capture=(self), microphone=(self), camera=(self), screen-wake-lock=(self), fullscreen=(self)")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		if scheme == "https" || loopbackHost(host) {
+			h.Set("Cross-Origin-Opener-Policy", "same-origin") // elsewhere browsers ignore it, and complain
+		}
 		if s.hsts && r.TLS != nil {
 			h.Set("Strict-Transport-Security", "max-age=15552000")
 		}

@@ -194,6 +194,9 @@ func (s *server) http() error {
 		external: proxies(s.cfg.TrustedProxies).external, httpsPort: s.ports.port(),
 		challenges: s.source.Challenge,
 	}
+	if s.cfg.HTTPDisplays {
+		s.site.displays = s.plainNames
+	}
 	if ca := s.source.CA(); ca != nil {
 		s.site.ca, s.site.profile, s.site.print = ca.PEM(), ca.Profile(), ca.Fingerprint()
 	}
