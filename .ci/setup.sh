@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the tests need on a Debian 12 machine, apart from Go itself: browsers, a screen and a sound server
-# for them, a certificate tool, foreign encoders and players, a foreign TURN client, network tools, Chinese fonts for the
+# for them, a certificate tool, foreign encoders and players, a foreign TURN client, a proxy, network tools, Chinese fonts for the
 # screenshots, node for the page tests. What is there already is left alone; when all of it is, nothing is asked of
 # the network.
 set -eu
@@ -23,6 +23,7 @@ wanted() {
 		certutil libnss3-tools
 		turnutils_uclient coturn
 		turnserver coturn
+		nginx nginx-light
 		ip iproute2
 		nft nftables
 		node nodejs

@@ -41,9 +41,15 @@ func (s *started) room() (code, publish, watch string) {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { _ = c.Close() })
+	return opensRoom(s.t, c)
+}
+
+// opensRoom opens a room over a socket.
+func opensRoom(t *testing.T, c *websocket.Conn) (code, publish, watch string) {
+	t.Helper()
 	for _, m := range []map[string]any{{"type": "hello", "version": 1}, {"type": "create"}} {
 		if err := c.WriteJSON(m); err != nil {
-			s.t.Fatal(err)
+			t.Fatal(err)
 		}
 	}
 	for {
@@ -53,7 +59,7 @@ func (s *started) room() (code, publish, watch string) {
 			Encoder, Player struct{ Token string }
 		}
 		if err := c.ReadJSON(&m); err != nil {
-			s.t.Fatal(err)
+			t.Fatal(err)
 		}
 		if m.Type == "created" {
 			return m.Room.Code, m.Encoder.Token, m.Player.Token

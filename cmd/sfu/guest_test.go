@@ -24,6 +24,7 @@ type guest struct {
 	got  chan string // kinds of tracks that have brought a packet
 
 	answer func(sdp string) string // what to make of an answer; nil: it stays
+	client *http.Client            // nil: the default one
 
 	packets atomic.Uint64 // that have arrived
 }
@@ -70,7 +71,11 @@ func (g *guest) request(method, url, kind, body string, headers ...string) (*htt
 	for i := 0; i+1 < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
-	answer, err := http.DefaultClient.Do(r)
+	client := g.client
+	if client == nil {
+		client = http.DefaultClient
+	}
+	answer, err := client.Do(r)
 	if err != nil {
 		g.t.Fatal(err)
 	}

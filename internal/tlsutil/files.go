@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	filesRecheck = 5 * time.Second
+	filesRecheck = time.Second
 	maxPEM       = 1 << 20 // bytes of a certificate chain or key
 )
 
@@ -61,7 +61,7 @@ func openFiles(cfg Config) (*filePair, error) {
 	return f, nil
 }
 
-// get is tls.Config.GetCertificate. Every five seconds one handshake looks at the files; when they changed and
+// get is tls.Config.GetCertificate. Once a second one handshake looks at the files; when they changed and
 // are good they are served from now on, else the old pair stays. A changed pair is judged once: when the key
 // arrives after the certificate, that is another change.
 func (f *filePair) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
