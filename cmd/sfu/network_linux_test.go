@@ -3,12 +3,15 @@ package main
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
@@ -173,6 +176,46 @@ func TestIPv6Only(t *testing.T) {
 			t.Errorf("%s: the server says\n%s", name, out)
 		}
 		tries(t, client, netip.MustParseAddr("fd00:77::1"), port, "stun,cast,watch,turn-udp,turn-tcp")
+	}
+}
+
+// TestCertificateFollowsTheAddresses: a running server with the local CA gets another address, and a client that opens it
+// there is shown a certificate for it, signed by the same CA.
+func TestCertificateFollowsTheAddresses(t *testing.T) {
+	lab := linksim.New(t)
+	server, client := lab.Namespace("server"), lab.Namespace("client")
+	atServer, atClient := lab.Cable(server, client)
+	data := t.TempDir()
+	port, _ := serveInside(t, server, "--tls", "local-ca", "--data", data)
+	configure(t, server, "addr add 192.168.77.1/24 dev "+atServer.Device)
+	configure(t, client, "addr add 192.168.77.2/24 dev "+atClient.Device)
+	pem, err := os.ReadFile(filepath.Join(data, "ca.crt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(pem)
+	shown := func(host string) error {
+		conn, err := client.Dial(context.Background(), "tcp", net.JoinHostPort(host, port))
+		if err != nil {
+			return err
+		}
+		defer conn.Close() //nolint:errcheck // nothing was sent
+		return tls.Client(conn, &tls.Config{RootCAs: roots, ServerName: host, MinVersion: tls.VersionTLS12}).Handshake()
+	}
+	if err := shown(atServer.Addr.String()); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		if err = shown("192.168.77.1"); err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("no certificate for the new address: %v", err)
+		}
+	}
+	if err := shown(atServer.Addr.String()); err != nil {
+		t.Errorf("the old address: %v", err)
 	}
 }
 

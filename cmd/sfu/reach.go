@@ -55,6 +55,10 @@ func (o outlook) warnings() (list []string) {
 	case o.discover && all(inside):
 		list = append(list, "No STUN server told a public address; media is offered at private ones only ("+textOf(o.advertised)+").")
 	}
+	if shunned := o.shunned(); len(shunned) > 0 {
+		list = append(list, fmt.Sprintf("Chromium takes no media at a port below 1024, but for 80 and 443 of public addresses: "+
+			"at %s it needs TURN. On a LAN use a port above 1023.", textOf(shunned)))
+	}
 	if o.proxied {
 		return list // names lead to the proxy, and media does not
 	}
@@ -67,6 +71,16 @@ func (o outlook) warnings() (list []string) {
 		case !slices.ContainsFunc(found, o.offers):
 			list = append(list, fmt.Sprintf("%s is %s in DNS, and media is not offered there but at %s. "+
 				"If that is this machine behind a NAT, set --public-ip.", host, joinAddrs(found), textOf(o.advertised)))
+		}
+	}
+	return list
+}
+
+// shunned are the advertised addresses that Chromium leaves out of answers, by their port.
+func (o outlook) shunned() (list []netip.AddrPort) {
+	for _, a := range o.advertised {
+		if p := a.Port(); p < 1024 && (p != 80 && p != 443 || inside(a.Addr())) {
+			list = append(list, a)
 		}
 	}
 	return list

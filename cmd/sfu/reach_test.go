@@ -25,6 +25,12 @@ func TestOutlook(t *testing.T) {
 		return map[string][]netip.Addr{host: found}
 	}
 	const name = "cast.example.org"
+	low := func(port uint16, list ...string) (out []netip.AddrPort) {
+		for _, a := range list {
+			out = append(out, netip.AddrPortFrom(netip.MustParseAddr(a), port))
+		}
+		return out
+	}
 	for what, tc := range map[string]struct {
 		o    outlook
 		want []string // a part of each warning
@@ -48,6 +54,10 @@ func TestOutlook(t *testing.T) {
 		"not in DNS":               {outlook{advertised: at("203.0.113.7"), hosts: []string{name}, names: dns(name)}, []string{"no address in DNS"}},
 		"DNS could not be asked":   {outlook{advertised: at("203.0.113.7"), hosts: []string{name}}, nil},
 		"a proxy has the name":     {outlook{advertised: at("203.0.113.7"), hosts: []string{name}, names: dns(name, "203.0.113.9"), proxied: true}, nil},
+		"443 in a LAN":             {outlook{advertised: low(443, "192.168.1.5", "100.64.1.1")}, []string{"at 192.168.1.5, 100.64.1.1 it needs TURN"}},
+		"443 with both":            {outlook{advertised: low(443, "203.0.113.7", "10.0.0.5")}, []string{"at 10.0.0.5 it needs TURN"}},
+		"443 and public":           {outlook{advertised: low(443, "203.0.113.7", "2001:db8::7")}, nil},
+		"another low port":         {outlook{advertised: low(500, "203.0.113.7")}, []string{"at 203.0.113.7 it needs TURN"}},
 		"many, and all of them no": {outlook{advertised: at("10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5"), hosts: []string{name}}, []string{"10.0.0.2 and 3 more"}},
 	} {
 		got := tc.o.warnings()

@@ -22,7 +22,7 @@ import (
 const (
 	leafLife    = 90 * 24 * time.Hour
 	leafRenew   = 30 * 24 * time.Hour // left when a new one is issued
-	leafRecheck = time.Minute
+	leafRecheck = 10 * time.Second
 )
 
 // localCA serves a leaf that the own CA has signed and keeps it in step with the machine.
@@ -73,7 +73,7 @@ func openLocalCA(cfg Config) (*localCA, error) {
 	return l, nil
 }
 
-// get is tls.Config.GetCertificate. Once a minute one handshake looks whether the leaf still fits; the others do
+// get is tls.Config.GetCertificate. Once in ten seconds one handshake looks whether the leaf still fits; the others do
 // not wait for it.
 func (l *localCA) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if l.check.TryLock() {
