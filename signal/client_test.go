@@ -120,9 +120,11 @@ func newStage(t *testing.T, o options) *stage {
 			return new(net.Dialer).DialContext(ctx, "tcp", l.Addr().String())
 		}
 	}
-	whip, whep := hub.WHIP(), hub.WHEP()
+	whip, whep, probe := hub.WHIP(), hub.WHEP(), hub.Probe()
 	doors := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
+		case r.URL.Path == "/probe":
+			probe.ServeHTTP(w, r)
 		case strings.HasPrefix(r.URL.Path, "/whip/"):
 			whip.ServeHTTP(w, r)
 		case strings.HasPrefix(r.URL.Path, "/whep/"):

@@ -74,9 +74,12 @@ type bounds struct {
 	rooms    int
 	displays int // that show a code: more of them make six digits easier to hit
 	guests   int // sessions over WHIP and WHEP; each keeps its offer
+	probes   int // connections of network tests
+	// probesOfOne is how many of those one address may have at a time.
+	probesOfOne int
 }
 
-var serverBounds = bounds{sockets: 12_000, sessions: 10_000, rooms: 2_000, displays: 2_000, guests: 4_000}
+var serverBounds = bounds{sockets: 12_000, sessions: 10_000, rooms: 2_000, displays: 2_000, guests: 4_000, probes: 64, probesOfOne: 24}
 
 // complete checks c and fills in defaults.
 func (c Config) complete() (Config, error) {

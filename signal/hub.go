@@ -53,7 +53,8 @@ type Hub struct {
 	awaited  map[string][]*Session // displays that wait for a room after a restart, by its id
 
 	resources map[token]*resource // by the secret in the URL
-	streams   int                 // of events, of all resources
+	probes    probes
+	streams   int // of events, of all resources
 
 	displayFailures *addressLimit
 	roomFailures    *addressLimit
@@ -95,7 +96,7 @@ func newHub(c Config, t timing, b bounds) (*Hub, error) {
 		displayFailures: newAddressLimit(5, 10), roomFailures: newAddressLimit(10, 30),
 		guestFailures: newAddressLimit(guestFailuresPerMinute, guestFailureBurst),
 		issues:        newAddressLimit(issuesPerMinute, issueBurst),
-		resources:     map[token]*resource{},
+		resources:     map[token]*resource{}, probes: newProbes(),
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	return h, nil
@@ -238,6 +239,7 @@ func (h *Hub) PeerChanged(peer, state string) {
 		return
 	}
 	h.section(func() {
+		h.probeChanged(peer, state)
 		s := h.sessions[peer]
 		if s == nil || s.seat == nil {
 			return
@@ -263,6 +265,7 @@ func (h *Hub) Counts() Counts {
 	var c Counts
 	h.section(func() {
 		c.Sockets, c.Sessions, c.Rooms, c.Streams = len(h.sockets), len(h.sessions), len(h.rooms), h.streams
+		c.Probes = len(h.probes.open)
 		for _, s := range h.sessions {
 			switch s.role {
 			case roleDisplay:

@@ -73,6 +73,11 @@ func (h *Hub) Close() {
 		for _, r := range h.rooms {
 			r.stopTimer()
 		}
+		for _, p := range h.probes.open {
+			if p.timer != nil {
+				p.timer.Stop()
+			}
+		}
 	})
 	h.cancel()
 	h.running.Wait()

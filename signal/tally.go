@@ -45,6 +45,7 @@ type Counts struct {
 	Players  int // those of them over WHEP
 	Encoders int // over WHIP
 	Streams  int // of events, over WHEP
+	Probes   int // connections of network tests
 	// Drops counts sockets by the reason why we let go of them.
 	Drops map[string]uint64
 	// Failures counts wrong codes.

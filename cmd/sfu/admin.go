@@ -74,6 +74,7 @@ func (s *server) samples() []metrics.Sample {
 	gauge("viewers", "sessions that are viewers", people.Viewers)
 	gauge("players", "viewers over WHEP", people.Players)
 	gauge("encoders", "casters over WHIP", people.Encoders)
+	gauge("probes", "connections of network tests (/doctor)", people.Probes)
 	gauge("event_streams", "event streams of players", people.Streams)
 	total("code_failures_total", "wrong codes", people.Failures)
 	reasons("socket_drops_total", "signaling sockets that were closed or refused", "reason", people.Drops)
