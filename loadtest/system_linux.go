@@ -54,9 +54,9 @@ func processUsage(pid int) (u usage, ok bool) {
 	return u, true
 }
 
-// ownerOf is the process that listens on a TCP port of this machine; 0 when host is another machine, or when nobody may
+// OwnerOf is the process that listens on a TCP port of this machine; 0 when host is another machine, or when nobody may
 // tell.
-func ownerOf(host string, port int) int {
+func OwnerOf(host string, port int) int {
 	addrs, err := net.LookupHost(host)
 	if err != nil || len(addrs) == 0 || !isLocal(addrs[0]) {
 		return 0

@@ -5,7 +5,7 @@ package loadtest
 // processUsage knows nothing here.
 func processUsage(int) (usage, bool) { return usage{}, false }
 
-// ownerOf knows nobody here.
-func ownerOf(string, int) int { return 0 }
+// OwnerOf knows nobody here.
+func OwnerOf(string, int) int { return 0 }
 
 func nameOf(int) string { return "" }

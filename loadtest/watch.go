@@ -101,7 +101,7 @@ func serverProcess(o *Options) int {
 			port = map[string]string{"https": "443", "http": "80"}[u.Scheme]
 		}
 		if n, err := strconv.Atoi(port); err == nil {
-			return ownerOf(u.Hostname(), n)
+			return OwnerOf(u.Hostname(), n)
 		}
 	}
 	return 0

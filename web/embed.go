@@ -24,9 +24,10 @@ func Files() fs.FS {
 // Pages returns the HTML file in Files of each page's path. The caller owns the map.
 func Pages() map[string]string {
 	return map[string]string{
-		"/":   "index.html",
-		"/d":  "display.html",
-		"/w":  "watch.html",
-		"/ca": "ca.html",
+		"/":       "index.html",
+		"/d":      "display.html",
+		"/w":      "watch.html",
+		"/ca":     "ca.html",
+		"/doctor": "doctor.html",
 	}
 }

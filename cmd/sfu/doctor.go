@@ -2,89 +2,130 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/alecthomas/kong"
 
+	examination "castcode/internal/doctor"
 	"castcode/internal/tlsutil"
 	"castcode/loadtest"
 )
 
-// doctor is the command `sfu doctor`: checks of a server that runs, each with one line.
+// doctor is the command `sfu doctor`: checks of a server that runs, each with one line. It tries every way that a
+// browser on this machine could take to it; on the server's own machine it looks at that as well.
 type doctor struct {
-	URL  string `placeholder:"URL" help:"The server. Default: the one of the configuration and data directory of this machine."`
-	CA   string `placeholder:"FILE" help:"PEM file of its CA. Default: ca.crt in the data directory." type:"existingfile"`
-	Data string `placeholder:"DIR" help:"The data directory, as for serve."`
-	Load int    `default:"20" placeholder:"N" help:"Let so many synthetic viewers watch a synthetic cast for ten seconds."`
+	Server string `arg:"" optional:"" name:"server" placeholder:"URL" help:"The server, such as https://cast.example. Default: the one of the configuration and data directory of this machine."`
+	URL    string `placeholder:"URL" help:"The same, as a flag."`
+	CA     string `placeholder:"FILE" help:"PEM file of its CA. Default: ca.crt in the data directory." type:"existingfile"`
+	Data   string `placeholder:"DIR" help:"The data directory, as for serve."`
+	Load   int    `default:"20" placeholder:"N" help:"Let so many synthetic viewers watch a synthetic cast for six seconds; 0: none."`
+	JSON   bool   `name:"json" help:"Print JSON, for scripts."`
 }
 
 func doctorCommand() kong.Option {
-	return kong.DynamicCommand("doctor", "Check the server that runs here: can it carry so many viewers?", "", &doctor{})
-}
-
-// state is how a check went.
-type state string
-
-const (
-	stateOK     state = "ok"
-	stateSlow   state = "slow"
-	stateFailed state = "failed"
-)
-
-// finding is what a check found.
-type finding struct {
-	state state
-	text  string
-}
-
-// exam is one thing that the doctor looks at.
-type exam struct {
-	name string
-	look func(context.Context, *patient) finding
+	return kong.DynamicCommand("doctor", "Check the way to a server: what is open, what is blocked, and what to open.", "", &doctor{})
 }
 
 // patient is the server that is checked.
 type patient struct {
-	url string
-	ca  string // file; empty: the system's
+	url  string
+	ca   string // file; empty: the system's
+	data string // its data directory; empty when it is not known to be on this machine
 }
 
-const doctorLength = 10 * time.Second
+// doctorTime is what all checks together may take.
+const doctorTime = 20 * time.Second
 
-// Run is called by kong. The exit status is 0 when all is well.
+// Run is called by kong. The exit status is 0 when nothing is blocked.
 func (d *doctor) Run(s *surroundings) error {
-	if d.Load < 1 {
-		return &UsageError{"--load needs a number of viewers, 1 or more"}
+	if d.Load < 0 {
+		return &UsageError{"--load needs a number of viewers, or 0 for no load test"}
+	}
+	if d.Server != "" && d.URL != "" && d.Server != d.URL {
+		return &UsageError{"two servers are named"}
+	}
+	if d.Server != "" {
+		d.URL = d.Server
 	}
 	p, err := d.patient(s.env)
 	if err != nil {
 		return err
 	}
-	checks := []exam{{"load", d.load}}
-	sick := 0
-	for _, c := range checks {
-		f := c.look(s.ctx, p)
-		if f.state != stateOK {
-			sick++
-		}
-		if err := printFinding(s.stdout, c.name, f); err != nil {
-			return err
+	at, err := url.Parse(p.url)
+	if err != nil || at.Scheme != "http" && at.Scheme != "https" || at.Hostname() == "" {
+		return &UsageError{fmt.Sprintf("%q is no server; write an address like https://cast.example", p.url)}
+	}
+	roots, err := readRoots(p.ca)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, doctorTime)
+	defer cancel()
+	list := d.examine(ctx, p, at, roots)
+	if err := d.print(s.stdout, at, list); err != nil {
+		return err
+	}
+	blocked := 0
+	for _, f := range list {
+		if f.State == examination.Blocked {
+			blocked++
 		}
 	}
-	if sick > 0 {
-		return fmt.Errorf("%d of %d checks are not ok", sick, len(checks))
+	if blocked > 0 {
+		return fmt.Errorf("%d of %d checks are blocked", blocked, len(list))
 	}
 	return nil
 }
 
-func printFinding(w io.Writer, name string, f finding) error {
-	_, err := fmt.Fprintf(w, "%-7s %-10s %s\n", f.state, name, f.text)
-	return err
+// examine runs all checks.
+func (d *doctor) examine(ctx context.Context, p *patient, at *url.URL, roots *tls.Config) []examination.Finding {
+	list := examination.Examine(ctx, examination.Options{URL: at, TLS: roots, OwnCA: p.ca != ""})
+	if p.data != "" && onThisMachine(ctx, at.Hostname()) {
+		list = append(list, examination.Inspect(examination.Machine{Data: p.data, Process: processOf(at)})...)
+	}
+	if d.Load == 0 {
+		return list
+	}
+	for _, f := range list {
+		if f.Check == "udp" && f.State != examination.OK && f.State != examination.Slow {
+			f := loaded(examination.Absent, "doctor.load_skipped")
+			return append(list, f)
+		}
+	}
+	return append(list, d.load(ctx, p))
+}
+
+func processOf(at *url.URL) int {
+	port, err := strconv.Atoi(at.Port())
+	if err != nil {
+		port = map[string]int{"http": 80, "https": 443}[at.Scheme]
+	}
+	return loadtest.OwnerOf(at.Hostname(), port)
+}
+
+// onThisMachine says whether a name leads to this machine.
+func onThisMachine(ctx context.Context, host string) bool {
+	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil || len(found) == 0 {
+		return false
+	}
+	at := found[0].Unmap()
+	own, _ := net.InterfaceAddrs() // without them, only loopback is known
+	for _, o := range own {
+		if p, err := netip.ParsePrefix(o.String()); err == nil && p.Addr() == at {
+			return true
+		}
+	}
+	return at.IsLoopback()
 }
 
 // patient finds out where the server is: what is not given, the server's own configuration says.
@@ -105,7 +146,11 @@ func (d *doctor) patient(env func(string) (string, bool)) (*patient, error) {
 	if p.url == "" {
 		p.url = addressOf(c)
 	}
-	if own := filepath.Join(c.Data, "ca.crt"); p.ca == "" && c.TLS == tlsutil.LocalCA {
+	if d.URL == "" || d.Data != "" {
+		p.data = c.Data
+	}
+	// A server elsewhere has a CA of its own, which the system has to know as a browser would.
+	if own := filepath.Join(c.Data, "ca.crt"); p.ca == "" && c.TLS == tlsutil.LocalCA && (d.URL == "" || d.Data != "") {
 		if _, err := os.Stat(own); err == nil {
 			p.ca = own
 		}
@@ -131,52 +176,4 @@ func addressOf(c *Config) string {
 		}
 	}
 	return "https://" + net.JoinHostPort(host, port)
-}
-
-// load lets viewers watch.
-func (d *doctor) load(ctx context.Context, p *patient) finding {
-	o, err := loadtest.Assemble("", func(o *loadtest.Options) error {
-		o.URL, o.Viewers, o.JoinRate, o.Duration = p.url, d.Load, 20, doctorLength
-		return nil
-	})
-	if err != nil {
-		return finding{stateFailed, err.Error()}
-	}
-	roots, err := readRoots(p.ca)
-	if err != nil {
-		return finding{stateFailed, err.Error()}
-	}
-	r, err := loadtest.Run(ctx, o, loadtest.Surroundings{TLS: roots})
-	if err != nil {
-		return finding{stateFailed, p.url + ": " + err.Error()}
-	}
-	return judge(r)
-}
-
-// What a server has to do to be called ok: it goes by what viewers notice.
-const (
-	mostLoss   = 0.1  // %, after repair
-	oldest     = 150  // ms, 99 % of the frames
-	slowest    = 2000 // ms, 99 % of the joins
-	mostFrozen = 0.5  // % of the time
-)
-
-// judge says what a load test found.
-func judge(r *loadtest.Report) finding {
-	v := r.Viewers
-	text := fmt.Sprintf("%d of %d viewers saw a live picture; loss %.2f%%, age of a frame %.0f ms (99%%: %.0f ms), live after %.0f ms (99%%: %.0f ms)",
-		v.Seen, v.Asked, r.Media.Loss, r.Delay.P50, r.Delay.P99, r.Joins["live"].P50, r.Joins["live"].P99)
-	if r.Process != nil {
-		text += fmt.Sprintf(", server %.0f%% of a processor", r.Process.CPU)
-	}
-	switch {
-	case v.Asked == 0 || v.Seen < v.Asked || v.Failed > 0:
-		for reason, n := range r.Reasons {
-			text += fmt.Sprintf("; %d times: %s", n, reason)
-		}
-		return finding{stateFailed, text}
-	case r.Media.Loss > mostLoss || r.Media.SoundLoss > mostLoss || r.Delay.P99 > oldest || r.Joins["live"].P99 > slowest || r.Media.Frozen > mostFrozen:
-		return finding{stateSlow, text}
-	}
-	return finding{stateOK, text}
 }

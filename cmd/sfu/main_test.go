@@ -171,11 +171,11 @@ func TestDoctorLooksAtTheServerOfADataDirectory(t *testing.T) {
 	if code := Main(context.Background(), []string{"doctor", "--load", "3", "--data", s.data}, port, &out, &errs); code != 0 {
 		t.Errorf("exit status %d: %s%s", code, &out, &errs)
 	}
-	if !strings.HasPrefix(out.String(), "ok ") || !strings.Contains(out.String(), "3 of 3 viewers") {
+	if !strings.HasPrefix(out.String(), "ok ") || !strings.Contains(out.String(), "3 of 3 viewers") || strings.Contains(out.String(), "blocked") {
 		t.Errorf("says %s", &out)
 	}
 	out, errs = screen{}, screen{}
-	if code := Main(context.Background(), []string{"doctor", "--url", "http://127.0.0.1:1"}, port, &out, &errs); code != 1 || !strings.HasPrefix(out.String(), "failed ") {
+	if code := Main(context.Background(), []string{"doctor", "--url", "http://127.0.0.1:1"}, port, &out, &errs); code != 1 || !strings.HasPrefix(out.String(), "blocked ") {
 		t.Errorf("of nobody: exit status %d: %s%s", code, &out, &errs)
 	}
 }
@@ -209,6 +209,9 @@ func TestExitStatus(t *testing.T) {
 		{"--help", 0, ""},
 		{"--no-such-flag", 2, "no-such-flag"},
 		{"--tls sometimes --log-level loud", 2, "2 faults"},
+		{"doctor --load -1", 2, "--load"},
+		{"doctor https://a.example --url https://b.example", 2, "two servers"},
+		{"doctor cast.example", 2, "like https://"},
 		{"loadtest", 2, "no server"},
 		{"loadtest ftp://x", 2, "like https://"},
 		{"loadtest --preset nothing http://x", 2, "lecture-200"},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"path"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"rsc.io/qr"
 
@@ -29,6 +31,7 @@ const (
 // site is what the public port serves over HTTP.
 type site struct {
 	socket     http.Handler // /ws
+	probe      http.Handler // /probe
 	whip, whep http.Handler // what is below /whip/ and /whep/
 	ca         []byte       // PEM; nil when there is no local CA
 	profile    []byte       // the same for Apple's systems
@@ -39,6 +42,7 @@ type site struct {
 	displays   func() []string // our names; nil: displays and viewers are not served over plain HTTP
 	external   func(*http.Request) (scheme, hostport string)
 	httpsPort  string
+	shown      func() *x509.Certificate // that a handshake got last; nil: none
 	ready      atomic.Bool
 	pages      map[string]asset // by URL path
 	assets     map[string]asset // by URL path
@@ -116,10 +120,8 @@ func (s *site) open(m *http.ServeMux) {
 	for url, a := range s.assets {
 		m.HandleFunc("GET "+url, a.serve)
 	}
-	m.HandleFunc("GET /ca.json", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(map[string]string{"mode": s.mode, "fingerprint": s.print, "port": s.httpsPort}) // the client has gone
-	})
+	m.HandleFunc("GET /ca.json", s.describe)
+	m.Handle("/probe", s.probe)
 	if s.ca != nil {
 		m.HandleFunc("GET /ca.crt", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/x-x509-ca-cert")
@@ -134,12 +136,43 @@ func (s *site) open(m *http.ServeMux) {
 	}
 }
 
+// certificate is what /ca.json says: where certificates come from, and over HTTPS which one is shown.
+type certificate struct {
+	Mode        string    `json:"mode"`
+	Fingerprint string    `json:"fingerprint"`
+	Port        string    `json:"port"`
+	Issuer      string    `json:"issuer,omitempty"`
+	Until       time.Time `json:"until,omitzero"`
+}
+
+func (s *site) describe(w http.ResponseWriter, r *http.Request) {
+	c := certificate{Mode: s.mode, Fingerprint: s.print, Port: s.httpsPort}
+	if s.shown != nil && r.TLS != nil {
+		if leaf := s.shown(); leaf != nil {
+			c.Issuer, c.Until = issuerOf(leaf), leaf.NotAfter
+		}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(c) // the client has gone
+}
+
+// issuerOf names who issued a certificate.
+func issuerOf(c *x509.Certificate) string {
+	if c.Issuer.CommonName != "" {
+		return c.Issuer.CommonName
+	}
+	return c.Issuer.String()
+}
+
 // insecure serves plain HTTP: everything to a browser on this machine, to which localhost is as good as HTTPS, and
-// to everybody with --tls off; displays and viewers with --http-displays; to others the CA and a way to HTTPS.
+// to everybody with --tls off; displays and viewers with --http-displays; to others the CA, the network test and a way to
+// HTTPS.
 func (s *site) insecure() http.Handler {
 	all := s.secure()
 	m := http.NewServeMux()
-	m.HandleFunc("GET /ca", s.pages["/ca"].serve)
+	for _, url := range []string{"/ca", "/doctor"} { // what helps where HTTPS does not work yet
+		m.HandleFunc("GET "+url, s.pages[url].serve)
+	}
 	s.open(m)
 	m.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPatch || r.Method == http.MethodDelete {

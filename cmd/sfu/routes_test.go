@@ -15,7 +15,7 @@ import (
 func newSite(t *testing.T) *site {
 	t.Helper()
 	s := &site{
-		socket: http.NotFoundHandler(), whip: http.NotFoundHandler(), whep: http.NotFoundHandler(), mode: "local-ca", print: "AA:BB", ca: []byte("-----BEGIN CERTIFICATE-----\n"), profile: []byte("<plist>"),
+		socket: http.NotFoundHandler(), probe: http.NotFoundHandler(), whip: http.NotFoundHandler(), whep: http.NotFoundHandler(), mode: "local-ca", print: "AA:BB", ca: []byte("-----BEGIN CERTIFICATE-----\n"), profile: []byte("<plist>"),
 		external: proxies(nil).external, httpsPort: "8443",
 	}
 	if err := s.load(); err != nil {
@@ -39,7 +39,7 @@ func ask(h http.Handler, method, host, path, remote string, secure bool, body st
 
 func TestEveryRouteHasTheSecurityHeaders(t *testing.T) {
 	s := newSite(t)
-	for _, path := range []string{"/", "/d", "/w", "/ca", "/ca.crt", "/ca.json", "/healthz", "/no-such-page"} {
+	for _, path := range []string{"/", "/d", "/w", "/ca", "/doctor", "/ca.crt", "/ca.json", "/healthz", "/no-such-page"} {
 		r := ask(s.secure(), "GET", "cast.example:8443", path, "203.0.113.1:1", true, "")
 		csp := r.Header.Get("Content-Security-Policy")
 		for _, want := range []string{
@@ -90,7 +90,7 @@ func TestDoorsAndRedirects(t *testing.T) {
 
 func TestPagesAndTheirFiles(t *testing.T) {
 	s := newSite(t)
-	for _, path := range []string{"/", "/d", "/w", "/ca"} {
+	for _, path := range []string{"/", "/d", "/w", "/ca", "/doctor"} {
 		r := ask(s.secure(), "GET", "h", path, "203.0.113.1:1", true, "")
 		body, _ := io.ReadAll(r.Body)
 		if r.StatusCode != 200 || !strings.HasPrefix(r.Header.Get("Content-Type"), "text/html") || !strings.Contains(string(body), "<html") {
@@ -141,6 +141,7 @@ func TestPlainHTTP(t *testing.T) {
 		{"the CA", "192.168.1.5:8443", "/ca.crt", "192.168.1.9:1", 200, ""},
 		{"the CA for Apple's systems", "192.168.1.5:8443", "/ca.mobileconfig", "192.168.1.9:1", 200, ""},
 		{"its fingerprint", "192.168.1.5:8443", "/ca.json", "192.168.1.9:1", 200, ""},
+		{"the network test", "192.168.1.5:8443", "/doctor", "192.168.1.9:1", 200, ""},
 		{"health", "192.168.1.5:8443", "/healthz", "192.168.1.9:1", 200, ""},
 		{"the socket", "192.168.1.5:8443", "/ws", "192.168.1.9:1", 307, "https://192.168.1.5:8443/ws"},
 		{"a host that writes its own policy", "a;script-src *", "/", "192.168.1.9:1", 400, ""},

@@ -189,7 +189,7 @@ func (s *server) relay() error {
 // http starts the web servers: HTTPS and plain HTTP on the one port, and the admin address.
 func (s *server) http() error {
 	s.site = &site{
-		socket: s.hub, whip: s.hub.WHIP(), whep: s.hub.WHEP(), mode: string(s.cfg.TLS), plain: s.cfg.TLS == tlsutil.Off,
+		socket: s.hub, probe: s.hub.Probe(), shown: s.source.Last, whip: s.hub.WHIP(), whep: s.hub.WHEP(), mode: string(s.cfg.TLS), plain: s.cfg.TLS == tlsutil.Off,
 		hsts:     s.cfg.TLS == tlsutil.ACME || s.cfg.TLS == tlsutil.Files,
 		external: proxies(s.cfg.TrustedProxies).external, httpsPort: s.ports.port(),
 		challenges: s.source.Challenge,

@@ -2,6 +2,7 @@ package tlsutil
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -9,6 +10,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/acme"
@@ -55,6 +57,7 @@ type Source struct {
 	tls  *tls.Config
 	ca   *CA
 	acme *autocert.Manager
+	last atomic.Pointer[tls.Certificate] // that a handshake got
 }
 
 // Open prepares certificates in the mode of cfg. In LocalCA and Files mode a certificate is there when Open
@@ -131,7 +134,28 @@ func serverConfig(get func(*tls.ClientHelloInfo) (*tls.Certificate, error)) *tls
 func (s *Source) Mode() Mode { return s.mode }
 
 // TLS returns a configuration for a TLS listener, TLS 1.2 or newer; nil in Off mode. The caller owns it.
-func (s *Source) TLS() *tls.Config { return s.tls.Clone() }
+func (s *Source) TLS() *tls.Config {
+	c := s.tls.Clone()
+	if c == nil {
+		return nil
+	}
+	c.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		found, err := s.tls.GetCertificate(hello)
+		if err == nil && found != nil && (s.acme == nil || !slices.Contains(hello.SupportedProtos, acme.ALPNProto)) {
+			s.last.Store(found)
+		}
+		return found, err
+	}
+	return c
+}
+
+// Last is the certificate that the newest handshake got, nil before the first one. The caller must not change it.
+func (s *Source) Last() *x509.Certificate {
+	if c := s.last.Load(); c != nil {
+		return c.Leaf
+	}
+	return nil
+}
 
 // CA returns the own CA in LocalCA mode, else nil.
 func (s *Source) CA() *CA { return s.ca }

@@ -52,6 +52,25 @@ export function announce(text) {
   if (live) live.textContent = text;
 }
 
+/**
+ * Puts a text into an element. A page of ours that it names can be opened from it, beside the one that says so.
+ * @param {HTMLElement} node
+ * @param {string} text
+ * @param {string} [address] of the page
+ */
+export function fillLinked(node, text, address) {
+  const at = address ? text.indexOf(address) : -1;
+  if (!address || at < 0) {
+    node.textContent = text;
+    return;
+  }
+  const link = document.createElement('a');
+  link.href = link.textContent = address;
+  link.target = '_blank';
+  node.textContent = text.slice(0, at);
+  node.append(link, text.slice(at + address.length));
+}
+
 /** @type {any} */
 let noteTimer = 0;
 
@@ -64,7 +83,7 @@ export function note(text, seconds) {
   const node = document.getElementById('note');
   if (!node) return;
   clearTimeout(noteTimer);
-  node.textContent = text;
+  fillLinked(node, text, location.origin + '/doctor');
   node.hidden = false;
   noteTimer = setTimeout(() => (node.hidden = true), (seconds || 5) * 1000);
 }

@@ -22,6 +22,7 @@ export function problemText(err) {
   const params = {
     'https-url': 'https://' + location.host + '/',
     'ca-url': location.origin + '/ca',
+    'doctor-url': location.origin + '/doctor',
     host: location.host,
   };
   if (err && err.tries !== undefined) params.n = err.tries;
