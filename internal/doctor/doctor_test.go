@@ -203,7 +203,7 @@ func TestTextsOfFindingsAreThere(t *testing.T) {
 	list := []Finding{
 		trip("udp", "a", "b", time.Second), trip("tcp", "a", "", 1), shut("ice-tcp", "udp", []end{{"a", "1"}}, ""),
 		shut("turn-udp", "tcp", []end{{"a", "1"}}, "x"), shut("turn-tls", "tls", []end{{"a", "1"}}, ""), clockOff(0), clockOff(time.Hour),
-		found("websocket", Blocked, say("open_ws", "host", "", "port", "")), found("turn-tcp", Slow, say("not_offered"), say("no_probe", "reason", ""), say("unreached"), say("untrusted"), say("secure_only"), say("plain"), say("clock_unknown")),
+		found("websocket", Blocked, say("open_ws", "host", "", "port", "")), found("turn-tcp", Slow, say("not_offered"), say("no_probe", "reason", ""), say("unreached"), say("relay_four"), say("untrusted"), say("secure_only"), say("plain"), say("clock_unknown")),
 		certificate(nil, errors.New("x"), false, at, time.Now()),
 		buffers(1, nil), buffers(1<<30, nil), segmentation(true, nil), segmentation(false, nil), openFiles(1, nil), openFiles(1<<30, nil),
 		diskLeft("/", 0), diskLeft("/", 1<<40), timeService(true, nil), timeService(false, nil), unknown("data"),

@@ -76,7 +76,7 @@ func certificate(leaf *x509.Certificate, err error, own bool, at *url.URL, now t
 func clockOff(ahead time.Duration) Finding {
 	size := ahead.Abs()
 	if size <= maxSkew {
-		return found("clock", OK, say("clock_right", "s", seconds(size)))
+		return found("clock", OK, say("clock_right", "s", seconds(max(size, time.Second))))
 	}
 	return found("clock", Slow, say("clock_wrong", "s", seconds(size)), say("clock_set"))
 }

@@ -273,6 +273,9 @@ func (v *visit) turn(ctx context.Context, check, scheme, transport string, h *ha
 	if len(relays) == 0 {
 		return found(check, Absent, say("not_offered"))
 	}
+	if _, err := target(to); err != nil {
+		return found(check, Absent, say("relay_four"))
+	}
 	var ends []end
 	by := map[end]relay{}
 	for _, r := range relays {

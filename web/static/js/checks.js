@@ -38,7 +38,7 @@ export function address(end) {
  * @returns {Finding}
  */
 export function trip(check, to, ms, mapped) {
-  const text = ms < 10 ? ms.toFixed(1) : ms.toFixed(0);
+  const text = ms < 1 ? '<1' : ms.toFixed(0); // what browsers measure is not finer
   const said = [mapped ? say('trip_mapped', { ms: text, address: to, mapped }) : say('trip', { ms: text, address: to })];
   if (ms > SLOW) said.push(say('far'));
   return { check, found: ms > SLOW ? 'slow' : 'ok', said, ms };
@@ -62,7 +62,7 @@ export function shut(check, protocol, ends, seconds) {
  * @returns {Finding}
  */
 export function clock(ahead) {
-  const s = Math.abs(ahead).toFixed(0);
+  const s = Math.max(1, Math.round(Math.abs(ahead))).toFixed(0);
   if (Math.abs(ahead) <= SKEW) return finding('clock', 'ok', say('clock_right', { s }));
   return finding('clock', 'slow', say('clock_wrong', { s }), say('clock_set'));
 }

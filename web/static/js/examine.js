@@ -179,6 +179,7 @@ async function connect(check, keep, config, protocol, relays) {
     const answer = (await probe(pc.localDescription ? pc.localDescription.sdp : '')).answer || '';
     const ends = endsOf(answer, keep);
     if (ends.length === 0) return finding(check, 'none', say('not_offered'));
+    if (relays && !ends.some((end) => end.host.indexOf(':') < 0)) return finding(check, 'none', say('relay_four'));
     const tried = relays || ends;
     await pc.setRemoteDescription({ type: 'answer', sdp: keepCandidates(answer, keep) });
     if (!(await connected(pc))) return shut(check, protocol, tried, PATH_TIMEOUT / 1000);
@@ -199,11 +200,13 @@ function connected(pc) {
       resolve(yes);
     };
     const timer = setTimeout(() => end(false), PATH_TIMEOUT);
-    pc.addEventListener('iceconnectionstatechange', () => {
+    const look = () => {
       const now = pc.iceConnectionState;
       if (now === 'connected' || now === 'completed') end(true);
       else if (now === 'failed' || now === 'closed') end(false);
-    });
+    };
+    pc.addEventListener('iceconnectionstatechange', look);
+    look(); // a near server may have answered already
   });
 }
 
@@ -238,7 +241,7 @@ function codecs() {
   if (typeof RTCRtpReceiver !== 'function' || !RTCRtpReceiver.getCapabilities) return finding('codecs', 'none', say('codecs_no'));
   /** @param {typeof RTCRtpSender | typeof RTCRtpReceiver} way @returns {string[]} */
   const names = (way) => {
-    const known = ['VP8', 'VP9', 'H264', 'AV1', 'opus'];
+    const known = ['VP8', 'VP9', 'H264', 'AV1', 'Opus'];
     const all = ['video', 'audio'].flatMap((kind) => (way.getCapabilities(kind) || { codecs: [] }).codecs);
     return known.filter((name) => all.some((codec) => codec.mimeType.split('/')[1].toLowerCase() === name.toLowerCase()));
   };
@@ -284,17 +287,19 @@ async function autoplay() {
   if (sound) sound.close().catch(() => undefined);
   if (loud) return finding('autoplay', 'ok', say('autoplay_sound'));
   const canvas = document.createElement('canvas');
-  canvas.getContext('2d');
-  if (typeof canvas.captureStream !== 'function') return finding('autoplay', 'none', say('autoplay_no'));
+  const pen = canvas.getContext('2d');
+  if (!pen || typeof canvas.captureStream !== 'function') return finding('autoplay', 'none', say('autoplay_no'));
   const video = document.createElement('video');
   video.muted = true;
   video.srcObject = canvas.captureStream();
+  const paint = setInterval(() => pen.fillRect(0, 0, 8, 8), 50); // playing begins with a picture
   try {
     await within(video.play(), 2000);
     return finding('autoplay', 'ok', say('autoplay_muted'));
   } catch (err) {
     return finding('autoplay', 'none', say('autoplay_no'));
   } finally {
+    clearInterval(paint);
     video.srcObject = null;
   }
 }
