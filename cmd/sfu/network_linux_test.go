@@ -172,7 +172,7 @@ func TestIPv6Only(t *testing.T) {
 			configure(t, server, "-4 addr flush dev "+atServer.Device)
 		}
 		port, out := serveInside(t, server)
-		if v4 == strings.Contains(out.String(), "at fd00:77::1.") {
+		if v4 != strings.Contains(out.String(), "at "+atServer.Addr.String()) {
 			t.Errorf("%s: the server says\n%s", name, out)
 		}
 		tries(t, client, netip.MustParseAddr("fd00:77::1"), port, "stun,cast,watch,turn-udp,turn-tcp")
