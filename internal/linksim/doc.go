@@ -8,7 +8,7 @@
 //	link := lab.Link(server, viewer, linksim.Conditions{Delay: 20 * time.Millisecond, Loss: 0.02}, linksim.Conditions{})
 //	err := server.Do(func() error { /* sockets opened here belong to server, whoever uses them later */ })
 //
-// Links and cables carry IPv4 and IPv6. A namespace may be a router with nft rules, hide what is behind it by NAT, symmetric
+// Links and cables carry IPv4 and IPv6. Programs in a namespace find hosts by name if they are told of them (Hosts). A namespace may be a router with nft rules, hide what is behind it by NAT, symmetric
 // or not, and have an address of its devices taken away or their packets cut short.
 //
 // Everything is taken down when the test ends. Namespaces carry the process id in their names, so that those of a test

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -16,10 +17,10 @@ import (
 
 const (
 	prefix = "castcode-"
-	// network and network6 are where links have their addresses, four for each. The second is out of those that
-	// everybody may use inside (RFC 4193).
-	network  = "10.77.0.0"
-	network6 = "fd77:ca57:c0de::"
+	// network and network6 are where links have their addresses, four for each. They are kept for measurements (RFC 2544
+	// and 5180) and to programs they look public: browsers refuse port 443 at addresses that are private.
+	network  = "198.18.0.0"
+	network6 = "2001:2::"
 	// allowed is how long one command may take.
 	allowed = 20 * time.Second
 )
@@ -79,6 +80,7 @@ func (l *Lab) sweep() {
 			continue
 		}
 		_, _ = command("ip", "netns", "del", name) // another test may be removing it too
+		_ = os.RemoveAll(filepath.Join(hostsPath, name))
 	}
 }
 

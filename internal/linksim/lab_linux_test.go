@@ -253,6 +253,20 @@ func TestConnectionsAndCommandsBeginInside(t *testing.T) {
 		t.Error("a name was looked up")
 	}
 
+	inside.Hosts(map[string][]netip.Addr{"far.test": {atOutside.Addr6}})
+	out, err := inside.Command(t.Context(), "getent", "hosts", "far.test").Output()
+	if err != nil || !strings.HasPrefix(string(out), atOutside.Addr6.String()) {
+		t.Errorf("inside far.test is %s, %v", out, err)
+	}
+	for name, want := range map[string]string{"far.test": atOutside.Addr6.String(), "FAR.test": atOutside.Addr6.String(), "nobody.test": ""} {
+		resolver := net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return inside.Dial(ctx, network, "127.0.0.1:53")
+		}}
+		got, err := resolver.LookupNetIP(t.Context(), "ip", name+".")
+		if (err == nil) != (want != "") || err == nil && (len(got) != 1 || got[0].String() != want) {
+			t.Errorf("DNS says that %s is %v, %v; want %q", name, got, err, want)
+		}
+	}
 	cmd := exec.Command("cat", "/proc/self/stat")
 	if err := inside.Enter(cmd); err != nil {
 		t.Fatal(err)
@@ -268,7 +282,7 @@ func TestConnectionsAndCommandsBeginInside(t *testing.T) {
 	if got, err := links.Output(); err != nil || string(got) != string(there) {
 		t.Errorf("inside there are %s, want %s; %v", got, there, err)
 	}
-	out, err := cmd.Output()
+	out, err = cmd.Output()
 	if err != nil || !strings.HasPrefix(string(out), strconv.Itoa(cmd.Process.Pid)+" (cat)") {
 		t.Errorf("the process %d says that it is %s, %v", cmd.Process.Pid, out, err)
 	}
