@@ -79,7 +79,10 @@ func newStage(t *testing.T, o options) *stage {
 	config := Config{
 		Media: st.media, Key: testKey, Log: slog.New(slog.NewTextHandler(st.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		ICE: func(peer, host string, life time.Duration) ([]ICEServer, time.Duration) {
-			return []ICEServer{{URLs: []string{"turn:" + host}, Username: peer, Credential: "turn-password"}}, max(life, 5*time.Minute)
+			return []ICEServer{
+				{URLs: []string{"turn:" + host}, Username: peer, Credential: "turn-password"},
+				{URLs: []string{"turn:media." + host}, Media: true},
+			}, max(life, 5*time.Minute)
 		},
 		Gone: func(peer string) {
 			st.goneMu.Lock()

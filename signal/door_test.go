@@ -133,7 +133,7 @@ func TestHello(t *testing.T) {
 	}
 	c.refused(CodeBadState, message{"type": "hello", "version": 1})
 	got := c.granted("ice", message{"type": "ice"})
-	if servers := got["servers"].([]any); len(servers) != 1 || got["ttl"] != 300.0 {
+	if servers := got["servers"].([]any); len(servers) != 2 || got["ttl"] != 300.0 {
 		t.Fatalf("ice %v", got)
 	}
 }

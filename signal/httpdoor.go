@@ -294,11 +294,15 @@ func readBody(w http.ResponseWriter, r *http.Request, kind string) (string, *Err
 	return string(body), nil
 }
 
-// links adds the ICE servers for peer, one Link for each URL (RFC 9725 section 4.6).
+// links adds the ICE servers for peer, one Link for each URL (RFC 9725 section 4.6). There is no way to say what is to be
+// left out with media from the same port (ICEServer.Media), so that is left out for all.
 func (d *door) links(w http.ResponseWriter, r *http.Request, peer string) {
 	_, hostport := d.hub.cfg.External(r)
 	servers, _ := d.hub.cfg.ICE(peer, bareHost(hostport), iceLife)
 	for _, s := range servers {
+		if s.Media {
+			continue
+		}
 		for _, url := range s.URLs {
 			link := "<" + url + `>; rel="ice-server"`
 			if s.Username != "" {

@@ -102,4 +102,8 @@ type ICEServer struct {
 	URLs       []string `json:"urls"`
 	Username   string   `json:"username,omitempty"`
 	Credential string   `json:"credential,omitempty"`
+	// Media says that the URLs are of the UDP port that media is on: who reaches it needs no relay to it. Chromium
+	// takes all that comes from the address of a relay for the relay's, so a browser must not be given such a URL
+	// unless it is to use relays only.
+	Media bool `json:"media,omitempty"`
 }

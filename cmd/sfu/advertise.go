@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -138,28 +139,36 @@ func (s *iceServers) forPeer(peer, host string, life time.Duration) ([]signal.IC
 	if s.off {
 		return nil, life
 	}
-	urls := s.urls
-	if len(urls) == 0 {
-		urls = s.embedded(s.reachable(host))
+	list := []signal.ICEServer{{URLs: s.urls}}
+	if len(s.urls) == 0 {
+		list = s.embedded(s.reachable(host))
 	}
-	if s.secret == nil {
-		return []signal.ICEServer{{URLs: urls, Username: s.user, Credential: s.pass}}, life
+	user, pass := s.user, s.pass
+	if s.secret != nil {
+		user, pass = turn.Credentials(s.secret, peer, time.Now(), life)
 	}
-	user, pass := turn.Credentials(s.secret, peer, time.Now(), life)
-	return []signal.ICEServer{{URLs: urls, Username: user, Credential: pass}}, life
+	for i := range list {
+		list[i].Username, list[i].Credential = user, pass
+	}
+	return list, life
 }
 
-// embedded lists the URLs of the embedded server for a peer that knows this machine as host.
-func (s *iceServers) embedded(host string) []string {
-	urls := make([]string, 0, len(s.ends))
+// embedded lists the URLs of the embedded server for a peer that knows this machine as host: first, apart, that of the
+// port that media is on.
+func (s *iceServers) embedded(host string) []signal.ICEServer {
+	media, others := signal.ICEServer{Media: true}, signal.ICEServer{}
+	port := strconv.Itoa(int(s.own()[0].Port()))
 	for _, end := range s.ends {
-		at := host
+		at, to := host, &others
 		if _, err := netip.ParseAddr(host); err == nil && end.scheme == "turns" && s.name != "" {
 			at = s.name
 		}
-		urls = append(urls, end.at(at))
+		if end.transport == "udp" && end.port == port {
+			to = &media
+		}
+		to.URLs = append(to.URLs, end.at(at))
 	}
-	return urls
+	return []signal.ICEServer{media, others}
 }
 
 // reachable is host, unless that names this machine only: a browser sends from the address of an interface even to

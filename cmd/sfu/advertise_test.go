@@ -65,7 +65,8 @@ func TestICEServers(t *testing.T) {
 		"localhost": "turn:192.168.1.5:8443", "127.0.0.1": "turn:192.168.1.5:8443", "::1": "turn:192.168.1.5:8443",
 	} {
 		list, ttl := embedded.forPeer("p_1", host, 0)
-		if len(list) != 1 || fmt.Sprint(list[0].URLs) != fmt.Sprintf("[%[1]s?transport=udp %[1]s?transport=tcp %[2]s?transport=tcp]", want, strings.Replace(want, "turn", "turns", 1)) || ttl != turnTTL {
+		if len(list) != 2 || !list[0].Media || list[1].Media || list[0].Username != list[1].Username || ttl != turnTTL ||
+			fmt.Sprint(list[0].URLs, list[1].URLs) != fmt.Sprintf("[%[1]s?transport=udp] [%[1]s?transport=tcp %[2]s?transport=tcp]", want, strings.Replace(want, "turn", "turns", 1)) {
 			t.Errorf("%s: %+v", host, list)
 		}
 		expiry, peer, _ := strings.Cut(list[0].Username, ":")
@@ -78,9 +79,13 @@ func TestICEServers(t *testing.T) {
 	for host, want := range map[string]string{
 		"localhost": "turns:cast.example:8443", "192.168.1.5": "turns:cast.example:8443", "www.cast.example": "turns:www.cast.example:8443",
 	} {
-		if list, _ := embedded.forPeer("p_1", host, 0); list[0].URLs[2] != want+"?transport=tcp" || strings.Contains(list[0].URLs[0], ":cast.example") {
+		if list, _ := embedded.forPeer("p_1", host, 0); list[1].URLs[1] != want+"?transport=tcp" || strings.Contains(list[0].URLs[0], ":cast.example") {
 			t.Errorf("%s: %v", host, list[0].URLs)
 		}
+	}
+	embedded.ends = append(embedded.ends, turnEnd{"turn", "3478", "udp"})
+	if list, _ := embedded.forPeer("p_1", "h", 0); len(list[0].URLs) != 1 || list[1].URLs[2] != "turn:h:3478?transport=udp" {
+		t.Errorf("TURN on a port of its own over UDP: %+v", list)
 	}
 	fixed := &iceServers{urls: []string{"turns:turn.example:443"}, user: "u", pass: "p", own: own}
 	if list, _ := fixed.forPeer("p_1", "cast.example", 0); len(list) != 1 || list[0].Username != "u" || list[0].Credential != "p" || list[0].URLs[0] != fixed.urls[0] {

@@ -144,6 +144,9 @@ test('pcConfig leaves the paths that ?ice= asks for', () => {
   assert.equal(pcConfig(servers, 'relay-tcp').iceServers[0].credential, 'p');
   assert.deepEqual(pcConfig(servers, 'relay-tls').iceServers[0].urls, ['turns:h:1?transport=tcp']);
   assert.deepEqual(pcConfig([{ urls: 'stun:h' }], 'relay-udp').iceServers, []);
+  const media = { urls: ['turn:h:2?transport=udp'], media: true };
+  assert.deepEqual(pcConfig([media, ...servers], '').iceServers, servers);
+  assert.deepEqual(pcConfig([media, ...servers], 'relay-udp').iceServers.map((server) => server.urls[0]), [media.urls[0], servers[0].urls[0]]);
 });
 
 test('?ice=tcp leaves the addresses over TCP', () => {

@@ -28,14 +28,20 @@ const FINAL = ['auth', 'bad_state', 'bad_offer', 'code_format', 'code_unknown', 
 
 /**
  * The configuration of a connection. Pure.
- * @param {RTCIceServer[]} servers
+ *
+ * A server that is marked `media` is on the UDP port that media is on. Chromium takes all that comes from the address of
+ * a relay for the relay's, media that comes without it too, and who reaches that port needs no relay to it.
+ * @param {(RTCIceServer & {media?: boolean})[]} servers
  * @param {IcePolicy} policy
  * @returns {RTCConfiguration}
  */
 export function pcConfig(servers, policy) {
   /** @type {RTCConfiguration} */
   const config = { iceServers: servers, bundlePolicy: 'max-bundle' };
-  if (!policy) return config;
+  if (!policy) {
+    config.iceServers = servers.filter((server) => !server.media);
+    return config;
+  }
   if (policy === 'tcp') return { iceServers: [], bundlePolicy: 'max-bundle' };
   config.iceTransportPolicy = 'relay';
   if (policy === 'relay') return config;
