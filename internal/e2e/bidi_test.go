@@ -35,9 +35,13 @@ type bidiAnswer struct {
 	Params  json.RawMessage `json:"params"`
 }
 
-// dialBidi connects to the address that the browser has printed.
-func dialBidi(ctx context.Context, address string, events func(string, json.RawMessage)) (*bidi, error) {
-	conn, res, err := websocket.DefaultDialer.DialContext(ctx, address+"/session", nil)
+// dialBidi connects to the address that the browser in the place has printed.
+func dialBidi(ctx context.Context, in place, address string, events func(string, json.RawMessage)) (*bidi, error) {
+	var dialer websocket.Dialer
+	if in != nil {
+		dialer.NetDialContext = in.Dial
+	}
+	conn, res, err := dialer.DialContext(ctx, address+"/session", nil)
 	if err != nil {
 		return nil, err
 	}

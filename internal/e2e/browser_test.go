@@ -3,8 +3,10 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -56,7 +58,8 @@ var quiet = []chromedp.ExecAllocatorOption{
 
 // startBrowser starts Chromium with home as its home directory. Without a screen it is headless and gives out a camera
 // without asking; with one, its windows appear there and getDisplayMedia captures the pattern window without asking.
-func startBrowser(home string, on *screen) (*browser, error) {
+// It is driven through pipes, so that it can be in any place.
+func startBrowser(home string, on *screen, in place) (*browser, error) {
 	profile, err := os.MkdirTemp(home, "profile-")
 	if err != nil {
 		return nil, err
@@ -79,12 +82,16 @@ func startBrowser(home string, on *screen) (*browser, error) {
 			chromedp.Flag("auto-select-window-capture-source-by-title", patternTitle),
 			chromedp.Flag("use-fake-device-for-media-stream", true))
 	}
+	var entered error
+	if in != nil {
+		opts = append(opts, chromedp.ModifyCmdFunc(func(cmd *exec.Cmd) { entered = in.Enter(cmd) }))
+	}
 	alloc, cancelAlloc := chromedp.NewExecAllocator(context.Background(), opts...)
 	ctx, cancel := chromedp.NewContext(alloc, chromedp.WithErrorf(func(string, ...any) {}))
 	b.ctx, b.cancel = ctx, func() { cancel(); cancelAlloc() }
 	if err := chromedp.Do(ctx, chromedp.Navigate("about:blank")); err != nil {
 		b.cancel()
-		return nil, fmt.Errorf("chromium does not start: %w\n%s", err, b.out)
+		return nil, fmt.Errorf("chromium does not start: %w\n%s", errors.Join(err, entered), b.out)
 	}
 	return b, nil
 }
@@ -131,6 +138,16 @@ func (b *browser) open(t *testing.T, name, url string, steps ...chromedp.Action[
 	w.do(chromedp.Func(focused))
 	w.do(append(steps, chromedp.Navigate(url))...)
 	return w
+}
+
+// openWith is open with scripts in every document before its own.
+func (b *browser) openWith(t *testing.T, name, url string, scripts ...string) *window {
+	t.Helper()
+	steps := make([]chromedp.Action[chromedp.Void], len(scripts))
+	for i, script := range scripts {
+		steps[i] = withScript(script)
+	}
+	return b.open(t, name, url, steps...)
 }
 
 // focused makes the window behave as the one in front: there are several, and only one can have the focus of the

@@ -22,6 +22,12 @@
 // The WHIP and WHEP clients of npm (testdata/npm, by its lock file) run in a page of another origin in Chromium, which
 // asks for everything that CORS wants to be asked for (pages_test.go).
 //
+// How a test gets a network. networks_linux_test.go puts a server and browsers into network namespaces (package linksim)
+// with a router between them, which is a firewall or NAT, and a link, which loses and delays. The browsers there are the
+// test's own; they are driven through pipes, or from inside their namespace. The casters' pages cast the pattern without
+// a screen (painted.js). TestPaths goes through all networks that people sit behind, TestUDPIsBlockedAndOpened changes one
+// under way, TestViewerBehindALossyPath measures what loss does; all three print tables.
+//
 // What the tests share. One binary, one X server (Xvfb), one headed and one headless Chromium, one Firefox, one data
 // directory. The browsers trust the local CA of that data directory in the way a person would make them: it is
 // imported into the certificate store of their home directory (Firefox: of its profile). Each test starts a server of

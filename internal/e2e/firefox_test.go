@@ -18,6 +18,7 @@ import (
 // firefox is one headless Firefox process, driven by WebDriver BiDi.
 type firefox struct {
 	wire *bidi
+	in   place
 	cmd  *exec.Cmd
 	gone chan error
 	out  *tail
@@ -64,7 +65,7 @@ var listening = regexp.MustCompile(`WebDriver BiDi listening on (ws://[^\s]+)`)
 
 // startFirefox starts Firefox with a new profile under home that trusts the certificate authority in the PEM file and
 // plays its sound on the speaker.
-func startFirefox(home, ca string, on *speaker) (*firefox, error) {
+func startFirefox(home, ca string, on *speaker, in place) (*firefox, error) {
 	profile, err := os.MkdirTemp(home, "firefox-")
 	if err != nil {
 		return nil, err
@@ -83,7 +84,7 @@ func startFirefox(home, ca string, on *speaker) (*firefox, error) {
 	if err := os.WriteFile(filepath.Join(profile, "user.js"), []byte(prefs.String()), 0o600); err != nil {
 		return nil, err
 	}
-	f := &firefox{out: new(tail), gone: make(chan error, 1), windows: make(map[string]*window)}
+	f := &firefox{in: in, out: new(tail), gone: make(chan error, 1), windows: make(map[string]*window)}
 	f.cmd = exec.Command("firefox-esr", "--headless", "--no-remote", "--profile", profile, "--remote-debugging-port=0",
 		"--window-size=1280,800")
 	f.cmd.Env = []string{
@@ -91,6 +92,9 @@ func startFirefox(home, ca string, on *speaker) (*firefox, error) {
 		"MOZ_CRASHREPORTER_DISABLE=1", "DBUS_SESSION_BUS_ADDRESS=/dev/null",
 	}
 	f.cmd.Stdout, f.cmd.Stderr = f.out, f.out
+	if err := enter(in, f.cmd); err != nil {
+		return nil, err
+	}
 	if err := f.cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -124,7 +128,7 @@ func (f *firefox) connect() error {
 		}
 	}
 	var err error
-	if f.wire, err = dialBidi(ctx, address, f.event); err != nil {
+	if f.wire, err = dialBidi(ctx, f.in, address, f.event); err != nil {
 		return err
 	}
 	if err := f.wire.call(ctx, "session.new", map[string]any{"capabilities": struct{}{}}, nil); err != nil {
@@ -205,6 +209,15 @@ func (f *firefox) open(t *testing.T, name, url string, scripts ...string) *windo
 // firefox answers the Firefox that the tests share, started by the first that asks.
 func (st *stage) firefox(t *testing.T) *firefox {
 	t.Helper()
+	if st.fox == nil {
+		st.fox = st.firefoxIn(t, nil)
+	}
+	return st.fox
+}
+
+// firefoxIn starts a Firefox of the test's own in the place. Whoever asks for it closes it.
+func (st *stage) firefoxIn(t *testing.T, in place) *firefox {
+	t.Helper()
 	need(t, "firefox-esr", "pulseaudio")
 	var err error
 	if st.speaker == nil {
@@ -212,10 +225,9 @@ func (st *stage) firefox(t *testing.T) *firefox {
 			t.Fatal(err)
 		}
 	}
-	if st.fox == nil {
-		if st.fox, err = startFirefox(st.home, filepath.Join(st.dir, "ca.crt"), st.speaker); err != nil {
-			t.Fatal(err)
-		}
+	fox, err := startFirefox(st.home, filepath.Join(st.dir, "ca.crt"), st.speaker, in)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return st.fox
+	return fox
 }

@@ -24,6 +24,9 @@ type order struct {
 	BFrames bool   `json:"bframes,omitempty"` // pictures that refer to later ones
 	Bundle  string `json:"bundle,omitempty"`  // webrtcbin's bundle-policy
 	Frames  int    `json:"frames,omitempty"`  // to decode
+	Relay   string `json:"relay,omitempty"`   // aiortc: how the URL of the TURN server begins that it is to use
+
+	in place // where the script runs
 }
 
 // entered is what the server answered to a POST.
@@ -46,7 +49,9 @@ type played struct {
 	Sizes     []string       `json:"sizes"`
 	Median    int            `json:"median"` // age of the picture in ms
 	Oldest    int            `json:"oldest"`
-	Heard     int            `json:"heard"` // pieces of sound
+	Heard     int            `json:"heard"`     // pieces of sound
+	First     int            `json:"first"`     // aiortc: ms from asking to the first frame
+	Candidate string         `json:"candidate"` // and the type of its own one
 }
 
 // stranger is a running script.
@@ -82,8 +87,12 @@ func (st *stage) start(t *testing.T, name, file string, what order) *stranger {
 	st.unpack(t)
 	d := &stranger{t: t, name: name, said: new(tail)}
 	d.cmd = exec.Command(python, filepath.Join(st.dir, "scripts", file))
-	d.cmd.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1", "GST_REGISTRY="+filepath.Join(st.dir, "gst-registry"))
+	d.cmd.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1", "GST_REGISTRY="+filepath.Join(st.dir, "gst-registry"),
+		"SSL_CERT_FILE="+filepath.Join(st.dir, "ca.crt")) // for TURN over TLS
 	d.cmd.Stderr = d.said
+	if err := enter(what.in, d.cmd); err != nil {
+		t.Fatal(err)
+	}
 	var err error
 	if d.in, err = d.cmd.StdinPipe(); err != nil {
 		t.Fatal(err)

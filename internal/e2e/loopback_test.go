@@ -20,7 +20,7 @@ func TestHarnessReadsACapturedWindow(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	b, err := startBrowser(t.TempDir(), sc)
+	b, err := startBrowser(t.TempDir(), sc, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -178,6 +178,8 @@ type path struct {
 	Type     string `json:"type"`     // of the local candidate: host, prflx, relay
 	Relay    string `json:"relay"`    // how the page reaches the relay: udp, tcp, tls
 	Protocol string `json:"protocol"` // udp or tcp
+	TCP      string `json:"tcp"`      // which side of a TCP connection the local candidate is: active
+	Remote   string `json:"remote"`   // address of the server
 	Decoded  int    `json:"decoded"`  // frames, since this connection exists
 }
 
@@ -186,11 +188,13 @@ const pathOf = `(async () => {
   if (!peer) return { state: 'none' };
   const stats = [...(await peer.getStats()).values()];
   const chosen = stats.find((s) => s.type === 'transport')?.selectedCandidatePairId;
-  const pair = stats.find((s) => s.id === chosen);
+  const pair = stats.find((s) => s.id === chosen) ?? stats.find((s) => s.type === 'candidate-pair' && s.selected);
   const local = stats.find((s) => s.id === pair?.localCandidateId);
+  const remote = stats.find((s) => s.id === pair?.remoteCandidateId);
   const video = stats.find((s) => s.type === 'inbound-rtp' && s.kind === 'video');
   return { state: peer.connectionState, type: local?.candidateType ?? '', relay: local?.relayProtocol ?? '',
-    protocol: local?.protocol ?? '', decoded: video?.framesDecoded ?? 0 };
+    protocol: local?.protocol ?? '', tcp: local?.tcpType ?? '', remote: remote?.address ?? '',
+    decoded: video?.framesDecoded ?? 0 };
 })()`
 
 func (w *window) path() path {

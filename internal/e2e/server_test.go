@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -9,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/exec"
 	"regexp"
@@ -23,6 +25,9 @@ type server struct {
 	st       *stage
 	port     int
 	loopback bool // bound to 127.0.0.1 and without TLS, as behind a proxy
+	in       place
+	host     string         // what it is called; "localhost" unless it is in another network
+	at       netip.AddrPort // and where it is there
 	cmd      *exec.Cmd
 	out      *tail
 	gone     chan error
@@ -67,6 +72,17 @@ func (st *stage) startServer(t *testing.T, port int, args ...string) (*server, e
 	return st.launch(t, &server{port: port}, args...)
 }
 
+// serveIn runs a server in another network, where it has an address and a name.
+func (st *stage) serveIn(t *testing.T, in place, host string, at netip.AddrPort, args ...string) *server {
+	t.Helper()
+	s, err := st.launch(t, &server{port: int(at.Port()), in: in, host: host, at: at}, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.stop)
+	return s
+}
+
 // serveLoopback runs a server that is bound to 127.0.0.1 and has no TLS.
 func (st *stage) serveLoopback(t *testing.T, args ...string) *server {
 	t.Helper()
@@ -90,6 +106,9 @@ func (st *stage) launch(t *testing.T, s *server, args ...string) (*server, error
 	}, args...)...)
 	s.cmd.Env = []string{"HOME=" + st.home, "PATH=" + os.Getenv("PATH")}
 	s.cmd.Stdout, s.cmd.Stderr = s.out, s.out
+	if err := enter(s.in, s.cmd); err != nil {
+		return nil, err
+	}
 	if err := s.cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -106,7 +125,11 @@ func (s *server) url(path string) string {
 	if s.loopback {
 		return fmt.Sprintf("http://127.0.0.1:%d%s", s.port, path)
 	}
-	return fmt.Sprintf("https://localhost:%d%s", s.port, path)
+	host := s.host
+	if host == "" {
+		host = "localhost"
+	}
+	return "https://" + net.JoinHostPort(host, strconv.Itoa(s.port)) + path
 }
 
 // waitReady polls the start page. Only before the CA is known it looks away from the certificate.
@@ -141,7 +164,13 @@ func (s *server) client() *http.Client {
 		conf.RootCAs = x509.NewCertPool()
 		conf.RootCAs.AppendCertsFromPEM(s.st.ca)
 	}
-	return &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{TLSClientConfig: conf}}
+	transport := &http.Transport{TLSClientConfig: conf}
+	if s.in != nil {
+		transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return s.in.Dial(ctx, network, s.at.String())
+		}
+	}
+	return &http.Client{Timeout: 5 * time.Second, Transport: transport}
 }
 
 // fetchCA gets the certificate of the CA the way a new device does, over plain HTTP on the same port.

@@ -89,16 +89,19 @@ func (st *stage) set(t *testing.T) error {
 	if st.x11, err = dialX11(st.screen.name); err != nil {
 		return err
 	}
-	if st.headed, err = startBrowser(st.home, st.screen); err != nil {
+	if st.headed, err = startBrowser(st.home, st.screen, nil); err != nil {
 		return err
 	}
-	st.headless, err = startBrowser(st.home, nil)
+	st.headless, err = startBrowser(st.home, nil, nil)
 	return err
 }
 
+// labName is what the server is called in the networks of tests; the CA has to be made for it.
+const labName = "castcode.test"
+
 // trustServer lets a server make its CA, and the browsers' home directory trust it.
 func (st *stage) trustServer(t *testing.T) error {
-	s, err := st.startServer(t, freePort(t))
+	s, err := st.startServer(t, freePort(t), "--host", labName)
 	if err != nil {
 		return err
 	}

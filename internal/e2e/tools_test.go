@@ -2,8 +2,10 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -34,6 +36,20 @@ func missing(t *testing.T, msg string) {
 		t.Fatal(msg)
 	}
 	t.Skip(msg)
+}
+
+// place is a network that programs can be started in: a namespace of package linksim. nil is this machine's own.
+type place interface {
+	Enter(cmd *exec.Cmd) error
+	Dial(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// enter makes a command that was not started yet one that runs in the place.
+func enter(in place, cmd *exec.Cmd) error {
+	if in == nil {
+		return nil
+	}
+	return in.Enter(cmd)
 }
 
 // eventually asks ask every 50 ms until it answers true. It ends the test after the time allowed, with the last
