@@ -23,7 +23,7 @@ func TestProbeIsAnsweredAndEndsByItself(t *testing.T) {
 		if err := json.Unmarshal([]byte(got.body), &said); err != nil || got.status != 200 || got.header.Get("Cache-Control") != "no-store" {
 			t.Fatalf("%d %s", got.status, got.body)
 		}
-		if !strings.Contains(said.Answer, "a=candidate:") || said.Life != 10 || len(said.ICE.Servers) != 1 {
+		if !strings.Contains(said.Answer, "a=candidate:") || said.Life != 10 || len(said.ICE.Servers) != 2 {
 			t.Errorf("answered %+v", said)
 		}
 		watch := strings.Fields(st.media.calls("watch ")[0])
