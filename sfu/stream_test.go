@@ -95,19 +95,25 @@ func TestANarrowStreamGetsALowerLayer(t *testing.T) {
 	}
 	narrow, wide := watch("narrow", 150_000), watch("wide", 0)
 	width := func(p *rtp.Packet) int { return int(p.Payload[10]) | int(p.Payload[11])<<8 }
-	run := func(r *receiver, want, n int) {
+	// run sees n pictures in a row that are as wanted.
+	run := func(r *receiver, what string, n int, wanted func(width int) bool) {
 		t.Helper()
-		for got, deadline := 0, time.Now().Add(20*time.Second); got < n; {
-			if got++; width(r.next()) != want {
+		seen := map[int]int{}
+		for got, deadline := 0, time.Now().Add(30*time.Second); got < n; {
+			w := width(r.next())
+			seen[w]++
+			if got++; !wanted(w) {
 				got = 0
 			}
 			if time.Now().After(deadline) {
-				t.Fatalf("no %d pictures in a row of width %d; streams %+v", n, want, e.Snapshot().Streams)
+				t.Fatalf("no %d pictures in a row %s; of each width %v; streams %+v", n, what, seen, e.Snapshot().Streams)
 			}
 		}
+		t.Logf("pictures until %d in a row were %s, of each width: %v", n, what, seen)
 	}
-	run(wide, 1280, 30)
-	run(narrow, 640, 60)
+	run(wide, "of the highest layer", 30, func(w int) bool { return w == 1280 })
+	run(narrow, "of the highest layer", 10, func(w int) bool { return w == 1280 }) // a path has shown no limit at first
+	run(narrow, "of a lower layer", 60, func(w int) bool { return w < 1280 })
 	for len(wide.packets) > 0 {
 		if got := width(<-wide.packets); got != 1280 {
 			t.Fatalf("the other viewer has width %d", got)
