@@ -227,7 +227,7 @@ func TestHalfOpenHandshakes(t *testing.T) {
 	})
 	after := heap()
 	t.Logf("heap %d -> %d kB for %d casters", before>>10, after>>10, each)
-	if after > before+each*(256<<10) {
+	if after > before+each*(512<<10) { // a quarter of what the library would hold
 		t.Errorf("the heap grew by %d bytes for %d half-open casters", after-before, each)
 	}
 	bystander.stays(v, 2)
