@@ -36,11 +36,13 @@ type (
 		Ticket  string `json:"ticket"`
 		Code    string `json:"code"`
 		Expires int64  `json:"expires"` // milliseconds
+		Approve bool   `json:"approve,omitempty"`
 	}
 	codeMessage struct {
 		head
 		Code    string `json:"code"`
-		Expires int64  `json:"expires"` // milliseconds
+		Expires int64  `json:"expires"`           // milliseconds
+		Approve bool   `json:"approve,omitempty"` // casts have to be approved at the display
 	}
 	foundMessage struct {
 		head
@@ -48,12 +50,16 @@ type (
 		Name string `json:"name"`
 		Live *bool  `json:"live,omitempty"`
 	}
-	createdMessage struct {
+	// provedMessage is "settings" and "rotated", and the most of "created".
+	provedMessage struct {
 		head
 		Room    roomState  `json:"room"`
 		Ticket  string     `json:"ticket"`
 		Encoder tokenState `json:"encoder"`
-		Player  tokenState `json:"player"`
+	}
+	createdMessage struct {
+		provedMessage
+		Player tokenState `json:"player"`
 	}
 	// tokenState is a bearer token: of an encoder, or of a player.
 	tokenState struct {
@@ -134,6 +140,7 @@ const (
 	endedGone      = "gone"
 	endedRemoved   = "removed"
 	endedReplaced  = "replaced"
+	endedDenied    = "denied"
 )
 
 // roomState is a room as a member sees it.
@@ -145,8 +152,14 @@ type roomState struct {
 	Slots    map[string]string `json:"slots"`
 	Viewers  int               `json:"viewers"`
 	Displays int               `json:"displays"`
-	Capacity int               `json:"capacity"`         // 0: no cap
-	Members  []memberState     `json:"members,omitzero"` // caster only
+	Capacity int               `json:"capacity"` // 0: no cap
+	Locked   bool              `json:"locked,omitempty"`
+	Starts   int64             `json:"starts,omitempty"` // milliseconds until it opens
+	Members  []memberState     `json:"members,omitzero"` // caster only, as all that follows
+	Link     string            `json:"link,omitempty"`
+	Settings *settingsState    `json:"settings,omitempty"`
+	Waiting  int               `json:"waiting,omitempty"` // how many wait in the lobby
+	Lobby    []lobbyState      `json:"lobby,omitempty"`   // the first of them
 }
 
 type memberState struct {

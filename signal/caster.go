@@ -34,14 +34,15 @@ func (h *Hub) create(t *turn, m *createRequest) *Error {
 		}
 		shown = found.display
 	}
-	if refused := h.mayIssue(t, r == nil && len(h.rooms) >= h.bounds.rooms); refused != nil {
+	if refused := h.mayOpen(t, r, tk); refused != nil {
 		return refused
 	}
 	if r == nil {
-		r = h.newRoom(tk.Room, tk.Name, tk.Code)
+		r = h.newRoom(tk)
 		defer h.welcomeBack(r) // after the caster has its place and its answer
 	} else {
 		h.dismissCaster(t, r)
+		h.adopt(r, tk)
 	}
 	s.role = roleCaster
 	p := r.place(s, roleCaster)
@@ -49,7 +50,6 @@ func (h *Hub) create(t *turn, m *createRequest) *Error {
 	if shown != nil {
 		h.bind(shown, r)
 	}
-	p.seen = r.version
 	t.answer(h.created(t, p, now))
 	r.tellEncoder()
 	return nil
@@ -57,14 +57,20 @@ func (h *Hub) create(t *turn, m *createRequest) *Error {
 
 // created is the answer to create: the room, and the proofs of who may cast and watch there.
 func (h *Hub) created(t *turn, p *seat, now time.Time) createdMessage {
+	watch := h.tickets.sign(ticket{Kind: watchToken, Room: p.room.id}, now, watchTokenLife)
+	return createdMessage{h.proved(t, "created", p, now), tokenState{watch}}
+}
+
+// proved is an answer that tells the caster its room, and gives it the proofs that the room is its own as it is now.
+func (h *Hub) proved(t *turn, kind string, p *seat, now time.Time) provedMessage {
 	r := p.room
-	proof := ticket{Kind: casterTicket, Room: r.id, Code: r.code, Name: r.name}
-	publish, watch := proof, ticket{Kind: watchToken, Room: r.id}
+	p.seen = r.version
+	proof := ticket{Kind: casterTicket, Room: r.id, Code: r.code, Name: r.name, Rules: r.rules}
+	publish := proof
 	publish.Kind = publishToken
-	return createdMessage{
-		t.head("created"), p.view(), h.tickets.sign(proof, now, casterTicketLife),
+	return provedMessage{
+		t.head(kind), p.view(), h.tickets.sign(proof, now, casterTicketLife),
 		tokenState{h.tickets.sign(publish, now, publishTokenLife)},
-		tokenState{h.tickets.sign(watch, now, watchTokenLife)},
 	}
 }
 
@@ -194,10 +200,7 @@ func (h *Hub) remove(t *turn, m *removeRequest) *Error {
 		h.showCode(s)
 	default:
 		s.role = roleIdle
-		if len(r.barred) >= maxBarred {
-			clear(r.barred)
-		}
-		r.barred[p.holder] = true
+		r.bar(p.holder)
 	}
 	t.ok()
 	return nil

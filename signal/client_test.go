@@ -78,6 +78,7 @@ func newStage(t *testing.T, o options) *stage {
 	st := &stage{t: t, media: newFakeMedia(), log: new(lockedBuffer), host: "cast.test"}
 	config := Config{
 		Media: st.media, Key: testKey, Log: slog.New(slog.NewTextHandler(st.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		DisplaysPerAddress: -1, RoomsPerDay: -1, // all tests come from one address
 		ICE: func(peer, host string, life time.Duration) ([]ICEServer, time.Duration) {
 			return []ICEServer{
 				{URLs: []string{"turn:" + host}, Username: peer, Credential: "turn-password"},
@@ -188,7 +189,7 @@ type client struct {
 	code   int          // close code, once frames is closed
 	peer   string
 	resume string
-	ticket any // of a display
+	ticket any // of a display, or of somebody in a lobby
 	seen   []message
 }
 
@@ -445,6 +446,21 @@ func (st *stage) viewer(code string) *client {
 	c := st.enter()
 	c.granted("joined", message{"type": "join", "code": code})
 	return c
+}
+
+// waiter comes into the lobby of a room that lets nobody in by itself.
+func (st *stage) waiter(created message) *client {
+	st.t.Helper()
+	c := st.enter()
+	c.ticket = c.granted("waiting", message{"type": "join", "code": roomCode(created)})["ticket"]
+	return c
+}
+
+// set changes the settings of a caster's room.
+func (c *client) set(m message) message {
+	c.t.Helper()
+	m["type"] = "settings"
+	return c.granted("settings", m)
 }
 
 func (st *stage) goLive(created message) {

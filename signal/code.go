@@ -33,7 +33,14 @@ func normaliseCode(input string) (code string, ok bool) {
 	if len(input) > maxCodeInput {
 		return "", false
 	}
-	digits := make([]byte, 0, maxDigits)
+	code, ok = onlyDigits(input, maxDigits)
+	return code, ok && len(code) >= minDigits
+}
+
+// onlyDigits drops what people put between digits; ok is false when there is anything else, or more than that many
+// digits.
+func onlyDigits(input string, most int) (code string, ok bool) {
+	digits := make([]byte, 0, most)
 	for _, r := range input {
 		switch {
 		case r >= '0' && r <= '9':
@@ -45,11 +52,11 @@ func normaliseCode(input string) (code string, ok bool) {
 		default:
 			return "", false
 		}
-		if len(digits) > maxDigits {
+		if len(digits) > most {
 			return "", false
 		}
 	}
-	return string(digits), len(digits) >= minDigits
+	return string(digits), true
 }
 
 // codeKey stands for a code in memory: an HMAC, so that the time of a look-up says nothing about codes that are

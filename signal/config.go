@@ -12,6 +12,9 @@ import (
 const (
 	minKey          = 32 // bytes
 	defaultCapacity = 500
+	// defaultDisplays and defaultRooms are per address.
+	defaultDisplays = 20
+	defaultRooms    = 100
 )
 
 // Config is what a Hub is made of. Media and Key are needed, the rest has defaults.
@@ -29,6 +32,11 @@ type Config struct {
 	Key []byte
 	// Capacity is how many viewers and displays a room takes. 0 means 500, -1 no cap (rooms then say 0).
 	Capacity int
+	// DisplaysPerAddress is how many displays that show a code one address may have (IPv4, IPv6 /64). 0 means 20, -1 no
+	// cap.
+	DisplaysPerAddress int
+	// RoomsPerDay is how many new rooms one address may open in a day. 0 means 100, -1 no cap.
+	RoomsPerDay int
 	// Origins are admitted beside the page's own server, as https://host or https://host:port.
 	Origins []string
 	// Open lets rooms be created and joined by name, and admits sockets without Origin.
@@ -56,6 +64,7 @@ type timing struct {
 	health   time.Duration // between two messages about an encoder
 	beat     time.Duration // between two looks of an event stream at what is not told to it
 	comment  time.Duration // of silence on an event stream
+	attack   time.Duration // how long attack mode lasts beyond the last failure over the budget
 	queue    int           // messages
 }
 
@@ -64,7 +73,7 @@ var protocolTiming = timing{
 	hello: 10 * time.Second, silence: 45 * time.Second, ping: 15 * time.Second, write: 5 * time.Second,
 	linger: time.Second, grace: 60 * time.Second, gather: 200 * time.Millisecond, renew: 10 * time.Minute,
 	previous: 60 * time.Second, media: 10 * time.Second, health: 2 * time.Second, beat: time.Second,
-	comment: 15 * time.Second, queue: 256,
+	comment: 15 * time.Second, attack: 15 * time.Minute, queue: 256,
 }
 
 // bounds are limits of the whole server; beyond them stands server_busy. Tests lower them.
@@ -90,8 +99,18 @@ func (c Config) complete() (Config, error) {
 		return c, fmt.Errorf("signal: the key has %d bytes, needs %d", len(c.Key), minKey)
 	case c.Capacity < -1:
 		return c, fmt.Errorf("signal: capacity %d; use a number, 0 for %d or -1 for no cap", c.Capacity, defaultCapacity)
-	case c.Capacity == 0:
+	case c.DisplaysPerAddress < -1 || c.RoomsPerDay < -1:
+		return c, fmt.Errorf("signal: %d displays and %d rooms for one address; use numbers, 0 for %d and %d or -1 for no cap",
+			c.DisplaysPerAddress, c.RoomsPerDay, defaultDisplays, defaultRooms)
+	}
+	if c.Capacity == 0 {
 		c.Capacity = defaultCapacity
+	}
+	if c.DisplaysPerAddress == 0 {
+		c.DisplaysPerAddress = defaultDisplays
+	}
+	if c.RoomsPerDay == 0 {
+		c.RoomsPerDay = defaultRooms
 	}
 	if c.ICE == nil {
 		c.ICE = func(string, string, time.Duration) ([]ICEServer, time.Duration) { return nil, 0 }

@@ -1,6 +1,7 @@
 package signal
 
 import (
+	"net/netip"
 	"time"
 )
 
@@ -8,6 +9,7 @@ import (
 type display struct {
 	id   string // across sessions; its ticket holds it
 	name string
+	from netip.Prefix // its address, as limits count it
 
 	code     string // "" while bound
 	previous string
@@ -26,7 +28,7 @@ func (d *display) stopTimer() {
 // just lost its socket, as a reloaded page has, the new session takes its place in the room, too.
 func (h *Hub) open(t *turn, m *openRequest) *Error {
 	s, now := t.session, time.Now()
-	d := &display{id: newID("d_"), name: s.name}
+	d := &display{id: newID("d_"), name: s.name, from: network(t.addr)}
 	var before *Session
 	if m.Ticket != "" {
 		tk, ok := h.tickets.verify(m.Ticket, displayTicket, now)
@@ -43,21 +45,25 @@ func (h *Hub) open(t *turn, m *openRequest) *Error {
 	if m.Name != "" {
 		d.name = m.Name
 	}
+	gone, refused := h.mayShow(d.from, before)
+	if refused != nil {
+		return refused
+	}
 	if refused := h.mayIssue(t, before == nil && h.showing >= h.bounds.displays); refused != nil {
 		return refused
 	}
 	var r *Room
-	if before != nil {
-		if before.seat != nil {
-			r = before.seat.room
-		}
-		h.forget(&t.outside, before)
+	if before != nil && before.seat != nil {
+		r = before.seat.room
+	}
+	if gone != nil {
+		h.forget(&t.outside, gone)
 	}
 	s.role, s.display = roleDisplay, d
 	h.displays[d.id] = s
 	h.newDisplayCode(s)
 	tk := h.tickets.sign(ticket{Kind: displayTicket, Holder: d.id, Name: d.name}, now, displayTicketLife)
-	t.answer(openedMessage{t.head("opened"), d.name, tk, d.code, d.expires(now)})
+	t.answer(openedMessage{t.head("opened"), d.name, tk, d.code, d.expires(now), h.approvalForced()})
 	switch {
 	case r != nil:
 		h.bind(s, r)
@@ -92,13 +98,18 @@ func (h *Hub) newDisplayCode(s *Session) {
 	d, now := s.display, time.Now()
 	d.stopTimer()
 	h.codes.retire(d.previous, now)
-	if d.code == "" {
+	digits := h.displayDigits()
+	switch {
+	case d.code == "":
 		h.showing++
-	} else {
+		h.unbound[d.from]++
+	case len(d.code) < digits:
+		h.codes.retire(d.code, now) // it is being guessed at
+	default:
 		h.codes.limit(d.code, now.Add(h.timing.previous))
 	}
 	d.previous = d.code
-	d.code = h.codes.issue(displayDigits, holder{display: s}, now)
+	d.code = h.codes.issue(digits, holder{display: s}, now)
 	d.renewal = now.Add(h.timing.renew)
 	code := d.code
 	d.timer = h.after(h.timing.renew, func(*outside) {
@@ -111,7 +122,7 @@ func (h *Hub) newDisplayCode(s *Session) {
 
 // showCode tells a display its code.
 func (h *Hub) showCode(s *Session) {
-	s.push(codeMessage{head{"code", 0}, s.display.code, s.display.expires(time.Now())})
+	s.push(codeMessage{head{"code", 0}, s.display.code, s.display.expires(time.Now()), h.approvalForced()})
 }
 
 // spendCode takes a display's codes out of service.
@@ -125,6 +136,9 @@ func (h *Hub) spendCode(d *display) {
 	h.codes.retire(d.code, now)
 	d.code, d.previous = "", ""
 	h.showing--
+	if h.unbound[d.from]--; h.unbound[d.from] == 0 {
+		delete(h.unbound, d.from)
+	}
 }
 
 // bind puts a display into a room.

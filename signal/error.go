@@ -17,6 +17,10 @@ const (
 	CodeUnknown          = "code_unknown"
 	CodeLimited          = "code_limited"
 	CodeRoomFull         = "room_full"
+	CodeRoomLocked       = "room_locked"
+	CodePINRequired      = "pin_required"
+	CodePINWrong         = "pin_wrong"
+	CodeDenied           = "denied"
 	CodeNotLive          = "not_live"
 	CodeAlreadyCasting   = "already_casting"
 	CodeDisplayGone      = "display_gone"
@@ -29,6 +33,7 @@ const (
 	CodeInternal         = "internal"
 
 	// Over WHIP and WHEP only.
+	CodeRoomWaiting  = "room_waiting"
 	CodeBadSDP       = "bad_sdp"
 	CodeResource     = "resource_unknown"
 	CodeMediaType    = "media_type"
@@ -49,7 +54,7 @@ const (
 type Error struct {
 	code   string
 	reason string
-	tries  *int          // wrong codes left, code_unknown only
+	tries  *int          // wrong codes or PINs left, code_unknown and pin_wrong only
 	wait   time.Duration // sent in whole seconds, rounded up
 }
 

@@ -10,9 +10,9 @@ func (h *Hub) find(t *turn, input string, want func(holder) bool) (holder, *Erro
 	if !ok {
 		return holder{}, refuse(CodeFormat, "a code has 6 to 9 digits")
 	}
-	failures := h.displayFailures
+	failures, kind := h.displayFailures, displayCodes
 	if len(code) == roomDigits {
-		failures = h.roomFailures
+		failures, kind = h.roomFailures, roomCodes
 	}
 	now := time.Now()
 	if wait := failures.wait(t.addr, now); wait > 0 {
@@ -20,8 +20,8 @@ func (h *Hub) find(t *turn, input string, want func(holder) bool) (holder, *Erro
 	}
 	found, ok := h.codes.find(code, now)
 	if !ok || !want(found) {
-		h.tally.failed()
 		tries := failures.take(t.addr, now)
+		h.failed(kind, h.codes.hash(code), now)
 		return holder{}, &Error{code: CodeUnknown, tries: &tries}
 	}
 	if found.display != nil && found.display.sock == nil {
@@ -44,8 +44,13 @@ func (h *Hub) look(t *turn, m *lookRequest) *Error {
 		t.answer(foundMessage{head: t.head("found"), Kind: "display", Name: found.display.shownName()})
 		return nil
 	}
-	state := found.room.state()
-	live := state == "live" || state == "frozen"
-	t.answer(foundMessage{t.head("found"), "room", found.room.name, &live})
+	r := found.room
+	answer := foundMessage{t.head("found"), "room", "", new(bool)}
+	if !h.guarded(r, time.Now()) { // else nothing of it is told to those who are not in
+		state := r.state()
+		*answer.Live = state == "live" || state == "frozen"
+		answer.Name = r.shownName()
+	}
+	t.answer(answer)
 	return nil
 }

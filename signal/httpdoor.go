@@ -228,9 +228,12 @@ func (d *door) post(w http.ResponseWriter, r *http.Request, room string, to targ
 	return nil
 }
 
-// countFailure counts a refusal of somebody without a token against its address. That nobody casts, or that the server
-// is full, is nobody's fault.
+// countFailure counts a refusal of somebody without a token against its address. That nobody casts, that the room is
+// locked, or that the server is full, is nobody's fault.
 func (h *Hub) countFailure(v *visitor, refused *Error) {
+	if refused.code == CodeRoomLocked || refused.code == CodePINRequired {
+		return
+	}
 	switch statusOf[refused.code] {
 	case http.StatusConflict, http.StatusServiceUnavailable, http.StatusTooManyRequests, http.StatusInternalServerError:
 		return

@@ -26,6 +26,7 @@ type Hub struct {
 	cfg      Config
 	origins  origins
 	tickets  tickets
+	pins     []byte // key of the PINs' hashes
 	timing   timing
 	bounds   bounds
 	upgrader websocket.Upgrader
@@ -56,10 +57,15 @@ type Hub struct {
 	probes    probes
 	streams   int // of events, of all resources
 
+	links   map[token]*Room      // by the secret in a room's link
+	unbound map[netip.Prefix]int // displays that show a code, by address
+	attack  map[string]*alarm    // by kind of code
+
 	displayFailures *addressLimit
 	roomFailures    *addressLimit
 	guestFailures   *addressLimit // requests over WHIP and WHEP that were refused
 	issues          *addressLimit
+	newRooms        *addressLimit // nil: no limit
 }
 
 // NewHub makes a Hub. It starts nothing; it has to be closed all the same. The error says what is wrong with c.
@@ -82,8 +88,12 @@ func newHub(c Config, t timing, b bounds) (*Hub, error) {
 	if err != nil {
 		return nil, fmt.Errorf("signal: %w", err)
 	}
+	pinKey, err := subkey(c.Key, "pins")
+	if err != nil {
+		return nil, fmt.Errorf("signal: %w", err)
+	}
 	h := &Hub{
-		cfg: c, origins: allowed, tickets: tickets{ticketKey}, timing: t, bounds: b, tally: newTally(), begun: time.Now(),
+		cfg: c, pins: pinKey, origins: allowed, tickets: tickets{ticketKey}, timing: t, bounds: b, tally: newTally(), begun: time.Now(),
 		fresh: newcomers{byAddr: map[netip.Prefix]*newcomer{}},
 		upgrader: websocket.Upgrader{
 			HandshakeTimeout: t.write,
@@ -97,6 +107,11 @@ func newHub(c Config, t timing, b bounds) (*Hub, error) {
 		guestFailures: newAddressLimit(guestFailuresPerMinute, guestFailureBurst),
 		issues:        newAddressLimit(issuesPerMinute, issueBurst),
 		resources:     map[token]*resource{}, probes: newProbes(),
+		links: map[token]*Room{}, unbound: map[netip.Prefix]int{},
+		attack: map[string]*alarm{displayCodes: newAlarm(), roomCodes: newAlarm()},
+	}
+	if c.RoomsPerDay > 0 {
+		h.newRooms = newAddressLimit(float64(c.RoomsPerDay)/(24*60), c.RoomsPerDay)
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	return h, nil
@@ -281,8 +296,14 @@ func (h *Hub) Counts() Counts {
 				}
 			case roleEncoder:
 				c.Encoders++
+			case roleWaiting:
+				c.Waiting++
 			case roleIdle:
 			}
+		}
+		c.Attacked = map[string]bool{}
+		for kind, a := range h.attack {
+			c.Attacked[kind] = a.active(time.Now())
 		}
 	})
 	h.tally.read(&c)

@@ -78,6 +78,9 @@ func (h *Hub) Close() {
 				p.timer.Stop()
 			}
 		}
+		for _, a := range h.attack {
+			a.stopTimer()
+		}
 	})
 	h.cancel()
 	h.running.Wait()

@@ -8,8 +8,8 @@ import (
 // legal is the table of docs/protocol.md, written once more: the states in which each message is legal.
 var legal = map[string]state{
 	"hello":     stateNew,
-	"ping":      stateIdle | stateDisplay | stateBound | stateCaster | stateViewer,
-	"ice":       stateIdle | stateDisplay | stateBound | stateCaster | stateViewer,
+	"ping":      stateIdle | stateDisplay | stateBound | stateCaster | stateViewer | stateWaiting,
+	"ice":       stateIdle | stateDisplay | stateBound | stateCaster | stateViewer | stateWaiting,
 	"open":      stateIdle,
 	"look":      stateIdle | stateCaster,
 	"create":    stateIdle,
@@ -18,16 +18,19 @@ var legal = map[string]state{
 	"status":    stateCaster,
 	"add":       stateCaster,
 	"remove":    stateCaster,
+	"settings":  stateCaster,
+	"rotate":    stateCaster,
+	"admit":     stateCaster,
 	"end":       stateCaster,
 	"join":      stateIdle,
 	"watch":     stateViewer | stateBound,
 	"restart":   stateCaster | stateViewer | stateBound,
-	"leave":     stateDisplay | stateBound | stateViewer,
+	"leave":     stateDisplay | stateBound | stateViewer | stateWaiting,
 }
 
 var stateNames = map[state]string{
 	stateNew: "new", stateIdle: "idle", stateDisplay: "display", stateBound: "bound", stateCaster: "caster",
-	stateViewer: "viewer",
+	stateViewer: "viewer", stateWaiting: "waiting",
 }
 
 // TestLegality sends every message in every state. What is refused leaves the session as it was, what is legal is
@@ -36,10 +39,12 @@ func TestLegality(t *testing.T) {
 	st := newStage(t, options{config: func(c *Config) { c.Capacity = -1 }})
 	host, created := st.caster()
 	_, freeCode := st.display("free")
+	doorkeeper, guarded := st.caster()
+	doorkeeper.granted("settings", message{"type": "settings", "waiting": true})
 	answers := map[string]string{
 		"hello": "welcome", "ping": "pong", "ice": "ice", "open": "opened", "look": "found", "create": "created",
 		"publish": "published", "unpublish": "ok", "status": "ok", "add": "added", "remove": "ok", "end": "ok", "join": "joined",
-		"watch": "watching", "restart": "restarted", "leave": "ok",
+		"watch": "watching", "restart": "restarted", "leave": "ok", "settings": "settings", "rotate": "rotated", "admit": "ok",
 	}
 	becomes := map[string]state{
 		"hello": stateIdle, "open": stateDisplay, "create": stateCaster, "end": stateIdle, "join": stateViewer,
@@ -64,6 +69,8 @@ func TestLegality(t *testing.T) {
 			return c
 		case stateViewer:
 			return st.viewer(roomCode(created))
+		case stateWaiting:
+			return st.waiter(guarded)
 		default:
 			return st.enter()
 		}
@@ -80,6 +87,12 @@ func TestLegality(t *testing.T) {
 			maps.Copy(m, offer(kind, "sdp"))
 		case "status":
 			m["frozen"] = true
+		case "settings":
+			m["locked"] = true
+		case "rotate":
+			m["code"] = true
+		case "admit":
+			m["allow"], m["all"] = true, true
 		case "add":
 			_, code := st.display("more")
 			m["code"] = code

@@ -26,8 +26,9 @@ const (
 	stateBound   // a display in a room
 	stateCaster
 	stateViewer
+	stateWaiting // in the lobby of a room
 
-	stateAny = stateIdle | stateDisplay | stateBound | stateCaster | stateViewer
+	stateAny = stateIdle | stateDisplay | stateBound | stateCaster | stateViewer | stateWaiting
 )
 
 // request is a decoded message of a client. check says what is wrong with its fields beyond their kinds, or "".
@@ -51,11 +52,14 @@ var verbs = map[string]verb{
 	"status":    {stateCaster, func() request { return new(statusRequest) }},
 	"add":       {stateCaster, func() request { return new(addRequest) }},
 	"remove":    {stateCaster, func() request { return new(removeRequest) }},
+	"settings":  {stateCaster, func() request { return new(settingsRequest) }},
+	"rotate":    {stateCaster, func() request { return new(rotateRequest) }},
+	"admit":     {stateCaster, func() request { return new(admitRequest) }},
 	"end":       {stateCaster, func() request { return new(endRequest) }},
 	"join":      {stateIdle, func() request { return new(joinRequest) }},
 	"watch":     {stateViewer | stateBound, func() request { return new(watchRequest) }},
 	"restart":   {stateCaster | stateViewer | stateBound, func() request { return new(restartRequest) }},
-	"leave":     {stateDisplay | stateBound | stateViewer, func() request { return new(leaveRequest) }},
+	"leave":     {stateDisplay | stateBound | stateViewer | stateWaiting, func() request { return new(leaveRequest) }},
 }
 
 // The fields of the requests, under their names in lower case.
@@ -89,8 +93,10 @@ type (
 	unpublishRequest struct{}
 	joinRequest      struct {
 		Code   string
+		Link   string
 		Ticket string
 		Room   string
+		PIN    string
 		Offer  string
 		Slots  map[string]string
 	}
@@ -146,20 +152,27 @@ func (m *removeRequest) check() string {
 }
 
 func (m *joinRequest) check() string {
-	if len(m.Ticket) > maxTicket {
-		return "ticket is too long"
+	if len(m.Ticket) > maxTicket || len(m.Link) > maxLink {
+		return "ticket or link is too long"
+	}
+	if m.PIN != "" {
+		pin, ok := normalisePIN(m.PIN)
+		if !ok {
+			return "a PIN has 4 to 8 digits"
+		}
+		m.PIN = pin
 	}
 	if why := checkName(&m.Room); why != "" {
 		return why
 	}
 	given := 0
-	for _, way := range []string{m.Code, m.Ticket, m.Room} {
+	for _, way := range []string{m.Code, m.Link, m.Ticket, m.Room} {
 		if way != "" {
 			given++
 		}
 	}
 	if given != 1 {
-		return "exactly one of code, ticket and room is needed"
+		return "exactly one of code, link, ticket and room is needed"
 	}
 	if m.Offer != "" || m.Slots != nil {
 		return checkOffer(m.Offer, m.Slots)

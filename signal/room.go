@@ -10,17 +10,20 @@ import (
 //
 //	waiting --media--> live <--> frozen; any of them <--caster or its media gone / back--> away; then ended
 type Room struct {
-	hub  *Hub
-	id   string
-	cast string // what the media plane calls it: the id, or the id and a suffix when the room was restored
-	name string
-	code string
+	hub     *Hub
+	id      string
+	cast    string // what the media plane calls it: the id, or the id and a suffix when the room was restored
+	name    string
+	code    string
+	rules   rules       // what the caster has set
+	opening *time.Timer // until rules.Starts, nil when none is due
 
 	caster  *seat         // the page that owns the room; nil in a room that an encoder opened
 	encoder *seat         // who casts over WHIP, nil without one
 	source  *seat         // whose media the cast is: caster or encoder; nil before the first one
 	ingest  chan struct{} // holds one value while somebody is about to become the source
 	seats   []*seat       // viewers and displays, in the order in which they came
+	lobby   []*held       // those who wait to be let in, in the order in which they came
 
 	ended  bool
 	begun  bool // media has arrived once
@@ -29,7 +32,8 @@ type Room struct {
 	frozen bool
 	slots  map[string]string
 
-	barred map[string]bool // holders of viewer tickets that the caster has removed
+	barred   map[string]bool // holders of viewer tickets that the caster has removed or declined
+	admitted map[string]bool // holders that the caster has let in from the lobby
 
 	version uint64 // counts changes
 	flushed time.Time
@@ -53,28 +57,33 @@ type seat struct {
 	role    role   // caster, encoder, viewer or display
 	holder  string // viewer: who it is across sessions
 	pending bool   // a viewer whose first offer is with the media plane: it counts, but nobody is told yet
+	untold  bool   // let in from the lobby, and nothing shows yet that its page knows
 	media   string // what PeerChanged said last, "" before
 	seen    uint64 // version of the room that it was told
 }
 
-// newRoom makes a room with id and code; code "" means a fresh one.
-func (h *Hub) newRoom(id, name, code string) *Room {
-	r := &Room{hub: h, id: id, cast: id, name: name, slots: map[string]string{}, barred: map[string]bool{}, ingest: make(chan struct{}, 1)}
-	if id == "" {
+// newRoom makes the room that tk tells of; what tk leaves open is fresh.
+func (h *Hub) newRoom(tk ticket) *Room {
+	r := &Room{
+		hub: h, id: tk.Room, cast: tk.Room, name: tk.Name, rules: tk.Rules, slots: map[string]string{},
+		barred: map[string]bool{}, admitted: map[string]bool{}, ingest: make(chan struct{}, 1),
+	}
+	if r.id == "" {
 		r.id = newID("r_")
 		r.cast = r.id
 	} else {
 		// The media plane may still be closing the cast of the room that had this id: the new one must not be it.
-		r.cast = newID(id + ".")
+		r.cast = newID(r.id + ".")
 	}
-	if code == "" || !h.codes.restore(code, r) {
-		code = h.codes.issue(roomDigits, holder{room: r}, time.Now())
+	if r.code = tk.Code; r.code == "" || !h.codes.restore(r.code, r) {
+		r.code = h.codes.issue(roomDigits, holder{room: r}, time.Now())
 	}
-	r.code = code
+	h.linkTo(r, tk.Rules.Link)
 	h.rooms[r.id], h.casts[r.cast] = r, r
-	if name != "" {
-		h.names[nameKey(name)] = r
+	if r.name != "" {
+		h.names[nameKey(r.name)] = r
 	}
+	h.awaitOpening(r)
 	h.cfg.Log.Info("signal: room begins", "room", r.id)
 	return r
 }
@@ -87,6 +96,10 @@ func (r *Room) stopTimer() {
 	if r.vigil != nil {
 		r.vigil.Stop()
 		r.vigil = nil
+	}
+	if r.opening != nil {
+		r.opening.Stop()
+		r.opening = nil
 	}
 	r.health.stop()
 }
@@ -107,7 +120,7 @@ func (r *Room) place(s *Session, as role) *seat {
 
 // full says whether the room takes nobody more; less is how many seats are about to be given back.
 func (r *Room) full(less int) bool {
-	limit := r.hub.cfg.Capacity
+	limit := r.capacity()
 	return limit >= 0 && len(r.seats)-less >= limit
 }
 
@@ -178,10 +191,12 @@ func (p *seat) view() roomState { return p.room.view(p.role == roleCaster) }
 
 func (r *Room) view(asCaster bool) roomState {
 	v := roomState{
-		ID: r.id, Name: r.name, State: r.state(), Slots: maps.Clone(r.slots), Capacity: max(0, r.hub.cfg.Capacity),
+		ID: r.id, Name: r.shownName(), State: r.state(), Slots: maps.Clone(r.slots), Capacity: max(0, r.capacity()),
+		Locked: r.rules.Locked, Starts: milliseconds(r.opensIn(time.Now())),
 	}
 	if asCaster {
-		v.Code, v.Members = r.code, make([]memberState, 0, len(r.seats))
+		v.Code, v.Link, v.Members = r.code, r.rules.Link, make([]memberState, 0, len(r.seats))
+		v.Settings, v.Waiting, v.Lobby = r.settings(), len(r.lobby), r.lobbyState()
 	}
 	for _, p := range r.seats {
 		switch {
@@ -278,6 +293,8 @@ func (h *Hub) endRoom(o *outside, r *Room, reason string) {
 		delete(h.names, nameKey(r.name))
 	}
 	h.codes.retire(r.code, time.Now())
+	h.unlink(r)
+	h.closeLobby(r, reason)
 
 	var members []*Session
 	if r.caster != nil {

@@ -19,6 +19,7 @@ const (
 	roleDisplay role = "display"
 	roleCaster  role = "caster"
 	roleViewer  role = "viewer"
+	roleWaiting role = "waiting" // in the lobby of a room
 	roleEncoder role = "encoder" // casts over WHIP
 )
 
@@ -28,6 +29,7 @@ const (
 //	idle --open--> display <--bound / ended--> display with a seat --leave--> idle
 //	idle --create--> caster --end--> idle
 //	idle --join--> viewer --leave / ended--> idle
+//	idle --join--> waiting --admitted--> viewer, or --leave / ended--> idle
 type Session struct {
 	// fixed
 	peer   string
@@ -41,8 +43,10 @@ type Session struct {
 	resume  token
 	expiry  *time.Timer // while away
 	away    int         // counts the times that it went away, so that an old expiry does nothing
+	lost    time.Time   // when it went away last
 	role    role
 	seat    *seat     // its place in a room, nil without one
+	held    *held     // its place in the lobby of a room, nil without one
 	guest   *resource // what it is to HTTP, nil for those with a socket; gone with the session
 	display *display  // a display's code and name, nil for other roles
 	leaving int       // Leave and End calls on their way that may close this peer's connection
@@ -62,6 +66,8 @@ func (s *Session) state() state {
 		return stateCaster
 	case s.role == roleViewer:
 		return stateViewer
+	case s.role == roleWaiting:
+		return stateWaiting
 	case s.role == roleDisplay && s.seat != nil:
 		return stateBound
 	case s.role == roleDisplay:
@@ -181,10 +187,17 @@ func (h *Hub) resumeSession(k *socket, re uint64, s *Session, m *helloRequest, i
 		switch s.state() {
 		case stateDisplay:
 			h.showCode(s)
+		case stateWaiting:
+			h.touch(s.held.room) // it is back
+			s.push(h.waitingMessage(head{"waiting", 0}, s.held))
 		case stateBound, stateViewer, stateCaster:
-			h.touch(s.seat.room) // it is back
+			h.touch(s.seat.room)
 			s.seat.seen = s.seat.room.version
-			s.push(roomMessage{head{"room", 0}, s.seat.view()})
+			if s.seat.untold {
+				s.push(h.admittedMessage(s.seat))
+			} else {
+				s.push(roomMessage{head{"room", 0}, s.seat.view()})
+			}
 			if s.role == roleCaster {
 				s.seat.room.tellEncoder()
 			}
@@ -225,6 +238,7 @@ func (h *Hub) detach(s *Session, k *socket) {
 		}
 		s.sock = nil
 		s.away++
+		s.lost = time.Now()
 		epoch := s.away
 		s.expiry = h.after(h.timing.grace, func(o *outside) {
 			if s.away == epoch {
@@ -233,6 +247,9 @@ func (h *Hub) detach(s *Session, k *socket) {
 		})
 		if s.seat != nil {
 			h.touch(s.seat.room)
+		}
+		if s.held != nil {
+			h.touch(s.held.room)
 		}
 	})
 }
@@ -257,6 +274,7 @@ func (h *Hub) forget(o *outside, s *Session) {
 	if s.seat != nil {
 		h.vacate(o, s)
 	}
+	h.unhold(s)
 	if s.guest != nil {
 		h.closeResource(s.guest)
 	}

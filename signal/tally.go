@@ -42,7 +42,8 @@ type Counts struct {
 	Rooms    int
 	Casters  int // whose socket is there
 	Viewers  int // sessions that are viewers
-	Players  int // those of them over WHEP
+	Waiting  int // sessions in the lobby of a room
+	Players  int // viewers over WHEP
 	Encoders int // over WHIP
 	Streams  int // of events, over WHEP
 	Probes   int // connections of network tests
@@ -50,6 +51,10 @@ type Counts struct {
 	Drops map[string]uint64
 	// Failures counts wrong codes.
 	Failures uint64
+	// Attacks counts how often attack mode began, by the kind of code ("display" or "room"); Attacked says whether it
+	// is on now.
+	Attacks  map[string]uint64
+	Attacked map[string]bool
 	// Refusals counts errors sent, by their code.
 	Refusals map[string]uint64
 	// Gone counts sessions over WHIP and WHEP that ended, by the reason.
@@ -62,11 +67,12 @@ type tally struct {
 	drops    map[string]uint64
 	refusals map[string]uint64
 	gone     map[string]uint64
+	attacks  map[string]uint64
 	failures uint64
 }
 
 func newTally() *tally {
-	return &tally{drops: map[string]uint64{}, refusals: map[string]uint64{}, gone: map[string]uint64{}}
+	return &tally{drops: map[string]uint64{}, refusals: map[string]uint64{}, gone: map[string]uint64{}, attacks: map[string]uint64{}}
 }
 
 func (t *tally) drop(reason string) {
@@ -87,6 +93,12 @@ func (t *tally) left(reason string) {
 	t.gone[reason]++
 }
 
+func (t *tally) attacked(kind string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.attacks[kind]++
+}
+
 func (t *tally) failed() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -97,5 +109,5 @@ func (t *tally) read(into *Counts) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	into.Drops, into.Refusals, into.Failures = maps.Clone(t.drops), maps.Clone(t.refusals), t.failures
-	into.Gone = maps.Clone(t.gone)
+	into.Gone, into.Attacks = maps.Clone(t.gone), maps.Clone(t.attacks)
 }

@@ -28,6 +28,7 @@ type ticketKind string
 const (
 	casterTicket  ticketKind = "caster"
 	viewerTicket  ticketKind = "viewer"
+	waitTicket    ticketKind = "wait" // of a viewer in the lobby
 	displayTicket ticketKind = "display"
 	publishToken  ticketKind = "publish" // of an encoder: bearer of WHIP
 	watchToken    ticketKind = "watch"   // of a player: bearer of WHEP
@@ -38,9 +39,10 @@ const (
 type ticket struct {
 	Kind    ticketKind `json:"k"`
 	Room    string     `json:"r,omitempty"` // all but display: id of the room
-	Holder  string     `json:"h,omitempty"` // viewer, display: who it is, across sessions
+	Holder  string     `json:"h,omitempty"` // viewer, wait, display: who it is, across sessions
 	Code    string     `json:"c,omitempty"` // caster, publish: the room's
 	Name    string     `json:"n,omitempty"` // caster, publish: the room's; display: its own
+	Rules   rules      `json:"o,omitzero"`  // caster, publish: the room's; wait: the PIN that was shown
 	Expires int64      `json:"e"`           // Unix seconds
 }
 

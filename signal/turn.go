@@ -88,6 +88,12 @@ func (h *Hub) do(t *turn, m request) *Error {
 		return h.addDisplay(t, m)
 	case *removeRequest:
 		return h.remove(t, m)
+	case *settingsRequest:
+		return h.changeSettings(t, m)
+	case *rotateRequest:
+		return h.rotate(t, m)
+	case *admitRequest:
+		return h.admitWaiting(t, m)
 	case *endRequest:
 		return h.endByCaster(t)
 	case *joinRequest:

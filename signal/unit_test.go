@@ -1,8 +1,10 @@
 package signal
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/netip"
 	"strings"
 	"testing"
@@ -146,7 +148,11 @@ func TestRandomDigits(t *testing.T) {
 func TestTickets(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	ours, theirs := tickets{[]byte("key")}, tickets{[]byte("other key")}
-	want := ticket{Kind: casterTicket, Room: "r_1", Code: "123456789", Name: strings.Repeat("<", maxNameRunes)}
+	longest := strings.Repeat("<", maxNameRunes) // six bytes each in JSON
+	want := ticket{Kind: casterTicket, Room: newID("r_"), Code: "123456789", Name: longest, Rules: rules{
+		Revision: math.MaxUint32, Title: longest, Waiting: true, Locked: true, PIN: strings.Repeat("p", 22),
+		Capacity: maxRoomCapacity, Starts: now.UnixMilli(), Link: rand.Text(),
+	}}
 	text := ours.sign(want, now, time.Hour)
 	got, ok := ours.verify(text, casterTicket, now.Add(time.Hour-time.Second))
 	want.Expires = now.Add(time.Hour).Unix()
@@ -244,6 +250,34 @@ func TestDecodeBounds(t *testing.T) {
 		{`{"type":"join","code":"1","slots":{"0":"screen"}}`, false},
 		{`{"type":"join","code":"1"}`, true},
 		{`{"type":"join","room":" \u202e "}`, false},
+		{`{"type":"join","link":"x"}`, true},
+		{`{"type":"join","link":"x","code":"1"}`, false},
+		{`{"type":"join","link":"` + strings.Repeat("x", 65) + `"}`, false},
+		{`{"type":"join","code":"1","pin":"1234"}`, true},
+		{`{"type":"join","code":"1","pin":"１２ 3-4"}`, true},
+		{`{"type":"join","code":"1","pin":"123"}`, false},
+		{`{"type":"join","code":"1","pin":"123456789"}`, false},
+		{`{"type":"join","code":"1","pin":1234}`, false},
+		{`{"type":"settings"}`, false},
+		{`{"type":"settings","pin":null}`, false},
+		{`{"type":"settings","pin":""}`, true},
+		{`{"type":"settings","pin":"12a4"}`, false},
+		{`{"type":"settings","name":"` + strings.Repeat("x", 65) + `"}`, false},
+		{`{"type":"settings","capacity":-1}`, false},
+		{`{"type":"settings","capacity":1000001}`, false},
+		{`{"type":"settings","capacity":0}`, true},
+		{`{"type":"settings","starts":-1}`, false},
+		{`{"type":"settings","starts":2592000001}`, false},
+		{`{"type":"settings","starts":2592000000}`, true},
+		{`{"type":"settings","waiting":"yes"}`, false},
+		{`{"type":"rotate"}`, false},
+		{`{"type":"rotate","code":false}`, false},
+		{`{"type":"rotate","link":true}`, true},
+		{`{"type":"admit","peer":"p"}`, false},
+		{`{"type":"admit","allow":true}`, false},
+		{`{"type":"admit","allow":true,"all":true,"peer":"p"}`, false},
+		{`{"type":"admit","allow":false,"peer":"` + strings.Repeat("p", 65) + `"}`, false},
+		{`{"type":"admit","allow":false,"peer":"p"}`, true},
 		{`{"type":"hello","version":"1"}`, false},
 		{`{"type":"hello","version":1,"name":"` + strings.Repeat("x", 65) + `"}`, false},
 		{`{"type":"hello","version":1,"resume":"` + strings.Repeat("x", 2049) + `"}`, false},
@@ -297,6 +331,8 @@ func TestErrorFrame(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	for kind := range verbs {
 		f.Add([]byte(`{"type":"` + kind + `","id":1,"version":1,"code":"123456","offer":"x","slots":{"0":"audio"},"peer":"p","frozen":true}`))
+		f.Add([]byte(`{"type":"` + kind + `","name":"n","waiting":true,"locked":false,"pin":"1234","capacity":9,"starts":1000,"link":true}`))
+		f.Add([]byte(`{"type":"` + kind + `","link":"x","pin":"１２３４","peer":"p","all":false,"allow":true}`))
 	}
 	f.Fuzz(func(t *testing.T, frame []byte) {
 		id, v, m, bad := decode(frame)

@@ -11,18 +11,38 @@ func (h *Hub) join(t *turn, m *joinRequest) *Error {
 	if h.draining {
 		return errDraining()
 	}
-	r, holder, refused := h.roomToJoin(t, m)
+	a, refused := h.arrive(t, m)
 	if refused != nil {
 		return refused
 	}
+	if !a.member {
+		if refused := h.admits(t, a); refused != nil {
+			return refused
+		}
+		if why := h.holdsBack(a.room, time.Now()); why != "" {
+			return h.hold(t, a, why)
+		}
+	}
+	return h.takeSeat(t, a, m)
+}
+
+// takeSeat gives somebody who may come in a seat.
+func (h *Hub) takeSeat(t *turn, a arrival, m *joinRequest) *Error {
+	r, holder := a.room, a.holder
 	before := r.awayHolder(holder)
+	if before == nil && h.guarded(r, time.Now()) {
+		before = r.presentHolder(holder) // in a room that lets nobody in by itself a ticket is good for one page
+	}
 	if before == nil && r.full(0) {
 		return refuse(CodeRoomFull, "")
 	}
 	if before != nil {
-		h.forget(&t.outside, before.session)
+		h.supersede(&t.outside, before.session)
 	} else if holder == "" || r.holds(holder) {
 		holder = newID("v_") // a second page with the ticket of the first is another viewer
+	}
+	if p := r.heldBy(holder); p != nil {
+		h.supersede(&t.outside, p.session)
 	}
 	p := r.place(t.session, roleViewer)
 	p.holder = holder
@@ -35,30 +55,90 @@ func (h *Hub) join(t *turn, m *joinRequest) *Error {
 	return nil
 }
 
-// roomToJoin finds the room, and for a ticket who its bearer is.
-func (h *Hub) roomToJoin(t *turn, m *joinRequest) (r *Room, holder string, refused *Error) {
+// arrival is somebody at the door of a room.
+type arrival struct {
+	room   *Room
+	holder string // of a ticket, "" without one
+	member bool   // has had a seat: comes back past lock, PIN and lobby
+	pin    string // as typed
+	shown  string // hash of the PIN that a waiting viewer's ticket proves, "" without one
+}
+
+// arrive finds the room, and for a ticket who its bearer is.
+func (h *Hub) arrive(t *turn, m *joinRequest) (a arrival, refused *Error) {
+	a.pin = m.PIN
 	switch {
 	case m.Code != "":
 		found, refused := h.find(t, m.Code, onlyRoom)
-		return found.room, "", refused
-	case m.Ticket != "":
-		tk, ok := h.tickets.verify(m.Ticket, viewerTicket, time.Now())
-		if !ok {
-			return nil, "", refuse(CodeAuth, "ticket bad or expired")
+		a.room = found.room
+		return a, refused
+	case m.Link != "":
+		if a.room = h.links[hashToken(m.Link)]; a.room == nil {
+			// Not counted as a failure: 128 bits cannot be guessed, and a whole hall may hold a link of yesterday.
+			return a, refuse(CodeAuth, "no such link")
 		}
-		r, holder = h.rooms[tk.Room], tk.Holder
-		if r != nil && r.barred[holder] {
-			return nil, "", refuse(CodeAuth, "ticket bad or expired")
+		return a, nil
+	case m.Ticket != "":
+		if refused := h.arriveByTicket(&a, m.Ticket); refused != nil {
+			return a, refused
 		}
 	case !h.cfg.Open:
-		return nil, "", refuse(CodeBadMessage, "this server has no names of rooms")
+		return a, refuse(CodeBadMessage, "this server has no names of rooms")
 	default:
-		r = h.names[nameKey(m.Room)]
+		a.room = h.names[nameKey(m.Room)]
 	}
-	if r == nil {
-		return nil, "", refuse(CodeNotLive, "no such room at the moment")
+	if a.room == nil {
+		return a, refuse(CodeNotLive, "no such room at the moment")
 	}
-	return r, holder, nil
+	return a, nil
+}
+
+// arriveByTicket reads a ticket of a viewer, or of somebody who waits to become one.
+func (h *Hub) arriveByTicket(a *arrival, text string) *Error {
+	now := time.Now()
+	tk, member := h.tickets.verify(text, viewerTicket, now)
+	if !member {
+		var waiting bool
+		if tk, waiting = h.tickets.verify(text, waitTicket, now); !waiting {
+			return refuse(CodeAuth, "ticket bad or expired")
+		}
+	}
+	r := h.rooms[tk.Room]
+	a.room, a.holder, a.member, a.shown = r, tk.Holder, member, tk.Rules.PIN
+	switch {
+	case r == nil:
+	case r.barred[tk.Holder] && member:
+		return refuse(CodeAuth, "ticket bad or expired")
+	case r.barred[tk.Holder]:
+		return refuse(CodeDenied, "the caster has declined")
+	case r.admitted[tk.Holder]:
+		a.member = true // let in while its page was away
+	}
+	return nil
+}
+
+// presentHolder is the seat of the viewer with that ticket who is there.
+func (r *Room) presentHolder(holder string) *seat {
+	for _, p := range r.seats {
+		if holder != "" && p.holder == holder && !p.pending {
+			return p
+		}
+	}
+	return nil
+}
+
+// supersede makes the page of s give way to another one with the same ticket.
+func (h *Hub) supersede(o *outside, s *Session) {
+	if s.sock == nil {
+		h.forget(o, s)
+		return
+	}
+	s.push(endedMessage{head{"ended", 0}, endedReplaced})
+	if s.seat != nil {
+		h.vacate(o, s)
+	}
+	h.unhold(s)
+	s.role = roleIdle
 }
 
 // holds says whether somebody with that ticket sits in the room.
@@ -88,9 +168,12 @@ func (h *Hub) joined(t *turn, p *seat, answer string) {
 	p.session.role = roleViewer
 	h.touch(r)
 	p.seen = r.version
-	proof := ticket{Kind: viewerTicket, Room: r.id, Holder: p.holder}
-	tk := h.tickets.sign(proof, time.Now(), viewerTicketLife)
-	t.answer(joinedMessage{t.head("joined"), p.view(), tk, answer})
+	t.answer(joinedMessage{t.head("joined"), p.view(), h.signViewer(p), answer})
+}
+
+// signViewer gives a viewer the proof of its seat.
+func (h *Hub) signViewer(p *seat) string {
+	return h.tickets.sign(ticket{Kind: viewerTicket, Room: p.room.id, Holder: p.holder}, time.Now(), viewerTicketLife)
 }
 
 // watchToJoin completes a join that brought an offer, or takes it back.
@@ -116,6 +199,7 @@ func (h *Hub) watchToJoin(ctx context.Context, t *turn, p *seat, m *joinRequest)
 // watch connects a viewer or bound display anew.
 func (h *Hub) watch(t *turn, m *watchRequest) *Error {
 	p := t.session.seat
+	p.untold = false
 	t.then = func(ctx context.Context) *Error {
 		s := p.session
 		before := h.connecting(p)
@@ -156,6 +240,7 @@ func (h *Hub) leave(t *turn) *Error {
 	if s.seat != nil {
 		h.vacate(&t.outside, s)
 	}
+	h.unhold(s)
 	if s.display != nil {
 		h.closeDisplay(s)
 	}

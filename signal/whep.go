@@ -94,6 +94,11 @@ func (h *Hub) roomToPlay(t *turn, v *visitor) (r *Room, refused *Error) {
 	default:
 		r = h.names[nameKey(v.to.name)]
 	}
+	if r != nil {
+		if refused := h.turnsAway(r, v.proof != nil); refused != nil {
+			return nil, refused
+		}
+	}
 	switch {
 	case r == nil || !r.casting():
 		return nil, refuseFor(CodeNotLive, "nobody is casting", castingWait)

@@ -72,11 +72,17 @@ func (s *server) samples() []metrics.Sample {
 	gauge("displays", "displays, bound or not", people.Displays)
 	gauge("rooms", "rooms", people.Rooms)
 	gauge("viewers", "sessions that are viewers", people.Viewers)
+	gauge("waiting", "people in the lobby of a room", people.Waiting)
+	for _, kind := range slices.Sorted(maps.Keys(people.Attacked)) {
+		on := map[bool]float64{true: 1}[people.Attacked[kind]]
+		list = append(list, metrics.Sample{Name: "attack_mode", Text: "1 while codes are being guessed", Label: "codes", Value: kind, Count: on})
+	}
 	gauge("players", "viewers over WHEP", people.Players)
 	gauge("encoders", "casters over WHIP", people.Encoders)
 	gauge("probes", "connections of network tests (/doctor)", people.Probes)
 	gauge("event_streams", "event streams of players", people.Streams)
-	total("code_failures_total", "wrong codes", people.Failures)
+	total("code_failures_total", "wrong codes and PINs", people.Failures)
+	reasons("attacks_total", "times that attack mode began", "codes", people.Attacks)
 	reasons("socket_drops_total", "signaling sockets that were closed or refused", "reason", people.Drops)
 	reasons("guests_gone_total", "sessions over WHIP and WHEP that ended", "reason", people.Gone)
 	reasons("refusals_total", "errors sent to clients", "code", people.Refusals)

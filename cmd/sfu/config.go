@@ -61,6 +61,9 @@ type Config struct {
 	Open bool
 	// Capacity of a room in viewers and displays; 0 is without a limit.
 	Capacity int
+	// DisplaysPerAddress and RoomsPerDay bound what one address may have and do; 0 is without a limit.
+	DisplaysPerAddress int
+	RoomsPerDay        int
 
 	Data string
 	// AdminAddr is where metrics, health and profiles are; empty: nowhere.

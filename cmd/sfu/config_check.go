@@ -271,11 +271,18 @@ func (k *checker) displays() {
 
 func (k *checker) rooms() {
 	k.c.Open = k.yes("open")
-	n, err := strconv.ParseUint(k.word("capacity"), 10, 31)
+	k.c.Capacity = k.limit("capacity", "people")
+	k.c.DisplaysPerAddress = k.limit("displays-per-address", "displays")
+	k.c.RoomsPerDay = k.limit("rooms-per-day", "rooms")
+}
+
+// limit reads a number of which 0 means that there is none.
+func (k *checker) limit(name, of string) int {
+	n, err := strconv.ParseUint(k.word(name), 10, 31)
 	if err != nil {
-		k.fail("capacity", strconv.Quote(k.word("capacity"))+" is not a number of people", "such as 500; 0 for no limit")
+		k.fail(name, strconv.Quote(k.word(name))+" is not a number of "+of, "such as 500; 0 for no limit")
 	}
-	k.c.Capacity = int(n)
+	return int(n)
 }
 
 func (k *checker) running() {

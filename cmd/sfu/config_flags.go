@@ -45,6 +45,9 @@ type settings struct {
 	Open     bool   `group:"rooms" kind:"switch" negatable:"" help:"Let everybody in by room name, and native clients without a web origin. For trusted networks and tests."`
 	Capacity string `group:"rooms" kind:"number" default:"500" placeholder:"N" help:"Viewers and displays in one room, at most; 0 for no limit."`
 
+	DisplaysPerAddress string `group:"rooms" kind:"number" default:"20" placeholder:"N" help:"Displays that show a code, from one address (IPv4, or IPv6 /64), at most; 0 for no limit. A building behind one NAT may need more."`
+	RoomsPerDay        string `group:"rooms" kind:"number" default:"100" placeholder:"N" help:"New rooms that one address may open in a day; 0 for no limit."`
+
 	Config         string `group:"run" placeholder:"FILE" help:"Read settings from this YAML file. Without it, castcode.yaml in the data directory is read if it is there."`
 	Data           string `group:"run" placeholder:"DIR" help:"Where keys and certificates are kept. Default: castcode in $XDG_DATA_HOME or ~/.local/share."`
 	AdminAddr      string `group:"run" default:"127.0.0.1:9443" placeholder:"HOST:PORT" help:"Metrics, health and profiles (plain HTTP); off for none. Needs a token when it is not on loopback."`

@@ -74,7 +74,7 @@ func TestDefaults(t *testing.T) {
 	got := load(t, environ(t, "HOME="+home))
 	want := &Config{
 		Addr: ":8443", TLS: tlsutil.LocalCA, TURN: true, Capacity: 500, AdminAddr: "127.0.0.1:9443",
-		LogLevel: slog.LevelInfo, Data: filepath.Join(home, ".local", "share", "castcode"),
+		DisplaysPerAddress: 20, RoomsPerDay: 100, LogLevel: slog.LevelInfo, Data: filepath.Join(home, ".local", "share", "castcode"),
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -102,10 +102,12 @@ func TestDataDirectory(t *testing.T) {
 // TestPrecedence sets every setting on each level and looks which one wins.
 func TestPrecedence(t *testing.T) {
 	pick := map[string]func(*Config) string{
-		"addr":     func(c *Config) string { return c.Addr },
-		"host":     func(c *Config) string { return strings.Join(c.Hosts, " ") },
-		"open":     func(c *Config) string { return fmt.Sprint(c.Open) },
-		"capacity": func(c *Config) string { return fmt.Sprint(c.Capacity) },
+		"addr":                 func(c *Config) string { return c.Addr },
+		"host":                 func(c *Config) string { return strings.Join(c.Hosts, " ") },
+		"open":                 func(c *Config) string { return fmt.Sprint(c.Open) },
+		"capacity":             func(c *Config) string { return fmt.Sprint(c.Capacity) },
+		"displays-per-address": func(c *Config) string { return fmt.Sprint(c.DisplaysPerAddress) },
+		"rooms-per-day":        func(c *Config) string { return fmt.Sprint(c.RoomsPerDay) },
 	}
 	for _, c := range []struct{ name, flag, env, yaml, wantFlag, wantEnv, wantFile, wantDefault string }{
 		{"addr", "--addr=:1", ":2", `":3"`, ":1", ":2", ":3", ":8443"},
@@ -114,6 +116,8 @@ func TestPrecedence(t *testing.T) {
 		{"open", "--no-open", "true", "true", "false", "true", "true", "false"},
 		{"open", "--open", "false", "false", "true", "false", "false", "false"},
 		{"capacity", "--capacity=0", "2", "3", "0", "2", "3", "500"},
+		{"displays-per-address", "--displays-per-address=0", "2", "3", "0", "2", "3", "20"},
+		{"rooms-per-day", "--rooms-per-day=0", "2", "3", "0", "2", "3", "100"},
 	} {
 		path := file(t, "c.yaml", c.name+": "+c.yaml+"\n", 0o644)
 		inEnv, inFile := envName(c.name)+"="+c.env, "CASTCODE_CONFIG="+path
@@ -247,6 +251,8 @@ func TestFaults(t *testing.T) {
 		{"", "CASTCODE_TURN_SECRET=short", "CASTCODE_TURN_SECRET: the TURN secret has 5"},
 		{"", "CASTCODE_OPEN=yep", `CASTCODE_OPEN: "yep" is neither`},
 		{"--capacity=-1", "", `--capacity: "-1" is not a number`},
+		{"--displays-per-address=-1", "", `--displays-per-address: "-1" is not a number of displays`},
+		{"--rooms-per-day=x", "", `--rooms-per-day: "x" is not a number of rooms`},
 		{"--capacity=many", "", `--capacity: "many" is not a number`},
 		{"--capacity=99999999999", "", `is not a number`},
 		{"--data=" + good, "", "is not a directory"},

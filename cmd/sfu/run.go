@@ -124,14 +124,12 @@ func (s *server) planes() error {
 	if err != nil {
 		return err
 	}
-	capacity := s.cfg.Capacity
-	if capacity == 0 {
-		capacity = -1 // the Hub's word for no cap
-	}
 	trusted := proxies(s.cfg.TrustedProxies)
 	joint.hub, err = control.NewHub(control.Config{
-		Media: plane{s.engine}, ICE: s.ice().forPeer, Gone: s.gone, Key: s.store.Key(), Capacity: capacity, Origins: s.cfg.Origins,
-		Open: s.cfg.Open, ClientAddr: trusted.client, External: trusted.external, Log: s.log.Logger,
+		Media: plane{s.engine}, ICE: s.ice().forPeer, Gone: s.gone, Key: s.store.Key(), Origins: s.cfg.Origins,
+		Capacity: orNone(s.cfg.Capacity), DisplaysPerAddress: orNone(s.cfg.DisplaysPerAddress),
+		RoomsPerDay: orNone(s.cfg.RoomsPerDay), Open: s.cfg.Open,
+		ClientAddr: trusted.client, External: trusted.external, Log: s.log.Logger,
 	})
 	s.hub = joint.hub
 	return err
@@ -142,6 +140,14 @@ func (s *server) gone(peer string) {
 	if s.turn != nil {
 		s.turn.Revoke(peer)
 	}
+}
+
+// orNone turns our word for no limit into the Hub's.
+func orNone(limit int) int {
+	if limit == 0 {
+		return -1
+	}
+	return limit
 }
 
 func (s *server) turnSecret() []byte {
