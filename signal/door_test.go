@@ -295,6 +295,9 @@ func TestServerBounds(t *testing.T) {
 	if err == nil || response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Retry-After") == "" {
 		t.Fatalf("sixth socket: %v %v", response, err)
 	}
+	if got := st.hub.Counts().Drops[dropBusy]; got != 1 {
+		t.Fatalf("%d sockets counted as refused", got)
+	}
 }
 
 // One address cannot use up the codes of everybody.
