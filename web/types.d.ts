@@ -39,7 +39,24 @@ interface Room {
   viewers: number;
   displays: number;
   capacity: number;
+  locked?: boolean;
+  /** Milliseconds until it opens. */
+  starts?: number;
+  // The caster's alone:
   members?: Member[];
+  link?: string;
+  settings?: { name: string; waiting: boolean; forced: boolean; locked: boolean; pin: boolean; capacity: number };
+  waiting?: number;
+  lobby?: Waiting[];
+}
+
+interface Waiting {
+  peer: string;
+  name: string;
+  address: string;
+  /** Milliseconds that it has waited. */
+  since: number;
+  state: "waiting" | "away";
 }
 
 interface Member {

@@ -106,15 +106,14 @@ func TestTextsWithoutTheirParameter(t *testing.T) {
 var protocolCodes = []string{
 	"bad_message", "bad_state", "version", "auth", "code_format", "code_unknown", "code_limited", "room_full", "not_live",
 	"already_casting", "display_gone", "peer_unknown", "bad_offer", "codec_unsupported", "rate_limited", "server_busy",
-	"draining", "internal", "replaced", "removed", "room_ended", "reconnecting", "slow_client", "udp_blocked", "ice_failed",
+	"draining", "internal", "room_locked", "pin_required", "pin_wrong", "denied", "replaced", "removed", "room_ended", "reconnecting", "slow_client", "udp_blocked", "ice_failed",
 }
 
 func TestEveryErrorCodeHasAText(t *testing.T) {
 	en := texts(t, english)
 	codes := slices.Concat(protocolCodes, []string{
 		"unsupported", "mobile_no_capture", "capture_cancelled", "capture_denied_os", "no_gesture", "capture_failed", "no_source",
-		"settings_too_high", "no_audio", "autoplay_blocked", "denied", "approval_timeout", "display_locked", "room_locked",
-		"room_waiting", "insecure_context",
+		"settings_too_high", "no_audio", "autoplay_blocked", "approval_timeout", "display_locked", "room_waiting", "insecure_context",
 	})
 	for _, code := range codes {
 		if en[code] == "" {

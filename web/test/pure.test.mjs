@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import { captureError, obstacle } from '../static/js/capture.js';
-import { codeOfHash, digitsOf, groups, spoken } from '../static/js/digits.js';
+import { clock } from '../static/js/clock.js';
+import { codeOfHash, digitsOf, groups, linkOfHash, pinOf, spoken } from '../static/js/digits.js';
 import { MotionWatch, encodingsOf, fitEncodings, hintsOf } from '../static/js/hints.js';
 import { choose } from '../static/js/lang.js';
 import { agentName } from '../static/js/page.js';
@@ -35,6 +36,23 @@ test('codeOfHash survives what an address can hold', () => {
   assert.equal(codeOfHash('#x=1&c=123%20456'), '123456');
   assert.equal(codeOfHash('#c=%E0%A4%A'), '');
   assert.equal(codeOfHash('#other'), '');
+});
+
+test('linkOfHash takes a whole secret, and nothing else', () => {
+  const secret = 'ABCDEFGHIJKLMNOPQRSTUV2345';
+  assert.equal(linkOfHash('#t=' + secret), secret);
+  assert.equal(linkOfHash('#lang=zh&t=' + secret + '&x=1'), secret);
+  for (const hash of ['#t=' + secret.slice(1), '#t=' + secret.toLowerCase(), '#t=' + secret + '!', '#c=123456789', '#xt=' + secret, '']) assert.equal(linkOfHash(hash), '', hash);
+});
+
+test('pinOf takes a PIN as people type it', () => {
+  for (const [typed, want] of Object.entries({ '４7 1-1': '4711', '123456789': '12345678', abc: '', '': '' })) assert.equal(pinOf(typed), want, typed);
+});
+
+test('clock names the day only when it is another one', () => {
+  const now = new Date(2026, 10, 21, 9, 0).getTime();
+  assert.equal(clock(new Date(2026, 10, 21, 14, 5).getTime(), now, 'zh-CN'), '14:05');
+  assert.match(clock(new Date(2026, 10, 22, 14, 5).getTime(), now, 'en'), /Sun.*Nov 22.*02:05/);
 });
 
 test('codes are shown and read in groups of three', () => {

@@ -215,15 +215,15 @@ export class Cast extends EventTarget {
     this._changed();
     const made = await makeRoom(this.session, where);
     this.encoder.reset();
-    this._made(made);
+    this.proved(made);
   }
 
-  /** @private @param {Message} made the answer `created` */
-  _made(made) {
-    this._ticket = made.ticket;
-    this.token = (made.encoder && made.encoder.token) || '';
+  /** Takes over the newest proofs of the room. @param {Message} proofs `created`, `settings` or `rotated` */
+  proved(proofs) {
+    this._ticket = proofs.ticket;
+    this.token = (proofs.encoder && proofs.encoder.token) || '';
     this._remember();
-    this._setRoom(made.room);
+    this._setRoom(proofs.room);
   }
 
   /** Keeps the way back after a reload. @private */
@@ -236,7 +236,7 @@ export class Cast extends EventTarget {
     if (!this.running || !this._ticket) return;
     try {
       const made = await this.session.request('create', { ticket: this._ticket });
-      this._made(made);
+      this.proved(made);
       this._update();
       if (this.publisher) this.publisher.restart();
       await this._tellSource();

@@ -1,7 +1,8 @@
 // The caster's live view: preview, buttons, code, link, QR, who is there.
 
 import { CodeBox } from './codebox.js';
-import { DISPLAY_DIGITS, groups, spoken } from './digits.js';
+import { DISPLAY_DIGITS, LONG_DISPLAY_DIGITS, groups, spoken } from './digits.js';
+import { DoorPanel } from './door-panel.js';
 import { EncoderPanel } from './encoder-panel.js';
 import { listen } from './events.js';
 import { language, t } from './lang.js';
@@ -16,7 +17,8 @@ export class CasterPanel {
   constructor(cast) {
     this.cast = cast;
     this.encoder = new EncoderPanel(cast);
-    this.addBox = new CodeBox(byId('add-code'), [DISPLAY_DIGITS], (code) => this.add(code));
+    this.door = new DoorPanel(cast);
+    this.addBox = new CodeBox(byId('add-code'), [DISPLAY_DIGITS, LONG_DISPLAY_DIGITS], (code) => this.add(code));
     /** @type {import('./stats.js').Summary | null} */
     this.sum = null;
     this.listen();
@@ -121,6 +123,7 @@ export class CasterPanel {
     byId('viewer-count').textContent = t('live.viewers', { n: room.viewers });
     byId('display-count').textContent = t('live.displays', { n: room.displays });
     this.drawMembers(room.members || []);
+    this.door.draw(room);
   }
 
   /** The link breaks before its code, nowhere else. @param {string} link */

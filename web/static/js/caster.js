@@ -4,7 +4,7 @@ import { CaptureError, isPhone, obstacle } from './capture.js';
 import { CasterPanel } from './caster-panel.js';
 import { Cast } from './cast.js';
 import { CodeBox } from './codebox.js';
-import { DISPLAY_DIGITS, ROOM_DIGITS, codeOfHash } from './digits.js';
+import { DISPLAY_DIGITS, LONG_DISPLAY_DIGITS, ROOM_DIGITS, codeOfHash } from './digits.js';
 import { listen } from './events.js';
 import { startLanguage, t } from './lang.js';
 import { agentName, byId, icePolicy, imageById, inputById, note, pageState, setState, socketUrl, startLanguageSwitch, store, WakeLock } from './page.js';
@@ -25,7 +25,7 @@ class CasterPage {
     /** @type {{code?: string, ticket?: string, name?: string}} where the cast goes */
     this.target = {};
     this.obstacle = obstacle({ secure: window.isSecureContext, devices: navigator.mediaDevices, phone: isPhone() });
-    this.box = new CodeBox(byId('code'), [DISPLAY_DIGITS, ROOM_DIGITS], (code) => this.look(code));
+    this.box = new CodeBox(byId('code'), [DISPLAY_DIGITS, LONG_DISPLAY_DIGITS, ROOM_DIGITS], (code) => this.look(code));
   }
 
   start() {

@@ -2,6 +2,8 @@
 
 /** Digits of a display's code. */
 export const DISPLAY_DIGITS = 6;
+/** Digits of a display's code while codes are being guessed. */
+export const LONG_DISPLAY_DIGITS = 8;
 /** Digits of a room's code, and the most that any code has. */
 export const ROOM_DIGITS = 9;
 
@@ -36,6 +38,25 @@ export function codeOfHash(hash) {
   } catch (err) {
     return '';
   }
+}
+
+/**
+ * The secret of a room's link in a URL fragment, or "" when there is none.
+ * @param {string} hash as in location.hash
+ * @returns {string}
+ */
+export function linkOfHash(hash) {
+  const match = /[#&]t=([A-Z2-7]{26,64})(?:&|$)/.exec(hash);
+  return match ? match[1] : '';
+}
+
+/**
+ * The digits of a PIN as people type it, at most 8.
+ * @param {string} text
+ * @returns {string}
+ */
+export function pinOf(text) {
+  return digitsOf(text).slice(0, 8);
 }
 
 /**

@@ -161,6 +161,7 @@ class DisplayPage {
     if (!code) return;
     const place = byId('code');
     place.dataset.code = code;
+    place.dataset.digits = String(code.length);
     place.textContent = '';
     for (const group of groups(code)) {
       const span = document.createElement('span');

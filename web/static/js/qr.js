@@ -35,6 +35,11 @@ export function displayLink(code) {
   return location.origin + '/#c=' + code;
 }
 
+/** @param {string} secret of a room's link @returns {string} the private link for viewers */
+export function privateLink(secret) {
+  return location.origin + '/w#t=' + secret;
+}
+
 /** @param {string} code of a room @returns {string} the link for viewers */
 export function roomLink(code) {
   return location.origin + '/w#c=' + code;

@@ -3,16 +3,19 @@
 import { Audience } from './audience.js';
 import { isPhone } from './capture.js';
 import { CodeBox } from './codebox.js';
-import { ROOM_DIGITS, codeOfHash } from './digits.js';
+import { ROOM_DIGITS, codeOfHash, linkOfHash, pinOf } from './digits.js';
 import { listen } from './events.js';
 import { startLanguage, t } from './lang.js';
-import { agentName, byId, hideIdlePointer, icePolicy, note, setState, socketUrl, startLanguageSwitch, store, toggleFullscreen, WakeLock } from './page.js';
+import { Held, Lobby } from './lobby.js';
+import { agentName, byId, hideIdlePointer, icePolicy, inputById, note, setState, socketUrl, startLanguageSwitch, store, toggleFullscreen, WakeLock } from './page.js';
 import { problemText, showProblem } from './problem.js';
 import { RequestError, Session } from './session.js';
 
 /** Milliseconds after a restart of the server in which the caster may come back and make the room again. */
 const REJOIN_FOR = 60000;
 const REJOIN_EVERY = 1500;
+
+/** @typedef {{code: string, link?: string, ticket?: string, pin?: string}} Place how to come to a room */
 
 class ViewerPage {
   constructor() {
@@ -23,9 +26,13 @@ class ViewerPage {
     this.tickets = store('session', 'castcode.viewer');
     this.lock = new WakeLock();
     this.box = new CodeBox(byId('code'), [ROOM_DIGITS], (code) => this.join({ code }));
+    this.lobby = new Lobby();
     this.ticket = '';
     this.code = '';
+    this.link = '';
     this.joining = false;
+    /** @type {Place | null} the room that asks for its PIN */
+    this.asked = null;
   }
 
   start() {
@@ -33,7 +40,10 @@ class ViewerPage {
     this.session.start();
     const saved = this.tickets.load();
     const code = codeOfHash(location.hash);
-    if (code.length === ROOM_DIGITS) {
+    const link = linkOfHash(location.hash);
+    if (link) {
+      this.join(saved && saved.link === link && saved.ticket ? { code: '', link, ticket: saved.ticket } : { code: '', link });
+    } else if (code.length === ROOM_DIGITS) {
       this.box.value = code;
       this.join(saved && saved.code === code && saved.ticket ? { code, ticket: saved.ticket } : { code });
     } else if (saved && saved.ticket) {
@@ -50,10 +60,13 @@ class ViewerPage {
     listen(this.audience, 'problem', (err) => this.problem(err));
     listen(this.audience, 'slower', () => note(t('udp_blocked'), 8));
     for (const name of ['blocked', 'sound']) listen(this.audience.picture, name, () => this.offerSound());
+    listen(this.session, 'waiting', (message) => this.hold(message));
+    listen(this.session, 'admitted', (message) => this.admitted(message));
     listen(this.session, 'ended', (message) => this.ended(message.reason));
     listen(this.session, 'lost', () => this.rejoin(Date.now()));
     listen(this.session, 'resumed', (welcome) => {
-      if (this.audience.inside && welcome.role !== 'viewer') this.rejoin(Date.now());
+      const expected = this.audience.inside ? ['viewer'] : this.lobby.inside ? ['waiting', 'viewer'] : [];
+      if (expected.length && expected.indexOf(welcome.role) < 0) this.rejoin(Date.now());
     });
     listen(this.session, 'down', (detail) => {
       document.body.classList.add('offline');
@@ -65,7 +78,11 @@ class ViewerPage {
     byId('fullscreen').addEventListener('click', () => this.fullscreen());
     byId('stats-button').addEventListener('click', () => this.audience.overlay.toggle());
     byId('stage').addEventListener('dblclick', () => this.fullscreen());
-    byId('leave').addEventListener('click', () => this.leave());
+    for (const id of ['leave', 'leave-lobby', 'leave-soon', 'leave-pin']) byId(id).addEventListener('click', () => this.leave());
+    byId('pin-form').addEventListener('submit', (event) => {
+      event.preventDefault();
+      this.enterPin();
+    });
     byId('other').addEventListener('click', () => this.toCode());
     byId('reload').addEventListener('click', () => location.reload());
     addEventListener('hashchange', () => this.fromHash());
@@ -75,14 +92,15 @@ class ViewerPage {
   }
 
   fromHash() {
-    const code = codeOfHash(location.hash);
-    if (code.length !== ROOM_DIGITS || code === this.code) return;
-    this.leave().then(() => this.join({ code }));
+    const link = linkOfHash(location.hash);
+    const code = link ? '' : codeOfHash(location.hash);
+    if (link ? link === this.link : code.length !== ROOM_DIGITS || code === this.code) return;
+    this.leave().then(() => this.join(link ? { code, link } : { code }));
   }
 
   /**
-   * Joins by ticket where there is one, else by code; the offer travels along, so one round trip does.
-   * @param {{code: string, ticket?: string}} place
+   * Joins by ticket where there is one, else by link or code; the offer travels along, so one round trip does.
+   * @param {Place} place
    */
   async join(place) {
     if (this.joining) return;
@@ -93,18 +111,21 @@ class ViewerPage {
       await this.session.whenOpen();
       await this.audience.enter(null, async (offer, slots) => {
         const message = await this.request(place, offer, slots);
-        this.joined(place.code, message);
+        this.remember(place, message.ticket);
+        if (message.type === 'waiting') throw new Held(message);
+        this.audience.setRoom(message.room);
         return message.answer;
       });
     } catch (err) {
-      await this.refused(place, err);
+      if (err instanceof Held) this.hold(err.waiting);
+      else await this.refused(place, err);
     } finally {
       this.joining = false;
     }
   }
 
   /**
-   * @param {{code: string, ticket?: string}} place
+   * @param {Place} place
    * @param {string} offer
    * @param {Object<string, string>} slots
    * @returns {Promise<Message>}
@@ -112,26 +133,72 @@ class ViewerPage {
   async request(place, offer, slots) {
     if (place.ticket) {
       try {
-        return await this.session.request('join', { ticket: place.ticket, offer, slots });
+        return await this.session.request('join', Object.assign({ ticket: place.ticket, offer, slots }, place.pin ? { pin: place.pin } : null));
       } catch (err) {
         const old = err instanceof RequestError && (err.code === 'auth' || err.code === 'not_live');
-        if (!old || !place.code) throw err;
+        if (!old || !(place.code || place.link)) throw err;
       }
     }
-    return this.session.request('join', { code: place.code, offer, slots });
+    const door = place.link ? { link: place.link } : { code: place.code };
+    return this.session.request('join', Object.assign({ offer, slots }, door, place.pin ? { pin: place.pin } : null));
   }
 
-  /** @param {string} code @param {Message} message */
-  joined(code, message) {
-    this.code = code;
-    this.ticket = message.ticket;
-    this.tickets.save({ ticket: message.ticket, code });
+  /** Keeps the way back. @param {Place} place @param {string} ticket */
+  remember(place, ticket) {
+    this.code = place.code;
+    this.link = place.link || '';
+    this.ticket = ticket;
+    this.asked = null;
+    this.tickets.save({ ticket, code: this.code, link: this.link });
     // The link of the room stays in the address, to be sent on; fragments never reach the server.
-    if (code && codeOfHash(location.hash) !== code) history.replaceState(null, '', location.pathname + location.search + '#c=' + code);
-    this.audience.setRoom(message.room);
+    if (this.code && codeOfHash(location.hash) !== this.code) history.replaceState(null, '', location.pathname + location.search + '#c=' + this.code);
   }
 
-  /** @param {{code: string, ticket?: string}} place @param {any} err */
+  /** Waits to be let in. @param {Message} waiting */
+  hold(waiting) {
+    if (this.audience.inside) this.audience.leave();
+    this.remember({ code: this.code, link: this.link }, waiting.ticket);
+    this.lobby.enter(waiting);
+  }
+
+  /** Let in: a viewer from now on. @param {Message} message */
+  async admitted(message) {
+    this.remember({ code: this.code, link: this.link }, message.ticket);
+    this.lobby.leave();
+    if (this.audience.inside) {
+      this.audience.setRoom(message.room);
+      return;
+    }
+    try {
+      await this.audience.enter(message.room);
+    } catch (err) {
+      // The seat is there, only the connection is not: the ticket brings it.
+      await this.session.request('leave').catch(() => undefined);
+      await this.join({ code: this.code, link: this.link, ticket: message.ticket });
+    }
+  }
+
+  /** Asks for the PIN of a room. @param {Place} place @param {any} err */
+  askPin(place, err) {
+    const again = err.code !== 'pin_required';
+    this.asked = { code: place.code, link: place.link, ticket: place.ticket };
+    this.lobby.leave();
+    showProblem(byId('pin-error'), again ? err : null);
+    inputById('pin').value = '';
+    setState('pin');
+    inputById('pin').focus();
+  }
+
+  enterPin() {
+    const pin = pinOf(inputById('pin').value);
+    if (!this.asked || pin.length < 4) {
+      inputById('pin').focus();
+      return;
+    }
+    this.join(Object.assign({}, this.asked, { pin }));
+  }
+
+  /** @param {Place} place @param {any} err */
   async refused(place, err) {
     if (this.session.state === 'closed') return;
     // A socket that went away in the middle says nothing about the code: try again on the next one.
@@ -140,11 +207,15 @@ class ViewerPage {
       setTimeout(() => this.join(place), 0);
       return;
     }
+    if (err.code === 'pin_required' || err.code === 'pin_wrong' || (err.code === 'code_limited' && place.pin)) {
+      this.askPin(place, err);
+      return;
+    }
     // Joined, and the media failed afterwards: the session must not stay in a room that the page does not show.
     if (this.ticket) await this.session.request('leave').catch(() => undefined);
     this.forget();
     setState('code');
-    if (place.ticket && !place.code && (err.code === 'auth' || err.code === 'not_live')) {
+    if (place.ticket && !place.code && !place.link && (err.code === 'auth' || err.code === 'not_live')) {
       // A ticket of yesterday is no mistake of the person who opens the page.
       this.box.focus();
       return;
@@ -160,18 +231,24 @@ class ViewerPage {
    * @param {number} since when this began, Unix ms
    */
   async rejoin(since) {
-    if (this.session.state !== 'open' || !this.audience.inside || !this.ticket || this.joining) return;
+    if (this.session.state !== 'open' || !(this.audience.inside || this.lobby.inside) || !this.ticket || this.joining) return;
     try {
       const message = await this.session.request('join', { ticket: this.ticket });
-      this.joined(this.code, message);
-      this.audience.returned();
+      if (message.type === 'waiting') this.hold(message);
+      else if (this.lobby.inside) await this.admitted(message);
+      else {
+        this.remember({ code: this.code, link: this.link }, message.ticket);
+        this.audience.setRoom(message.room);
+        this.audience.returned();
+      }
     } catch (err) {
       const code = err instanceof RequestError ? err.code : 'internal';
       // A socket that dropped once more brings the next chance with it.
       if (code === 'offline' || code === 'timeout') return;
       const later = code === 'server_busy' || code === 'draining' || code === 'rate_limited';
       if (later || (code === 'not_live' && Date.now() - since < REJOIN_FOR)) setTimeout(() => this.rejoin(since), REJOIN_EVERY);
-      else this.ended('gone');
+      else if (code === 'pin_required') this.askPin({ code: this.code, link: this.link, ticket: this.ticket }, err);
+      else this.ended(code === 'denied' ? code : 'gone');
     }
   }
 
@@ -205,10 +282,11 @@ class ViewerPage {
 
   /** @param {string} reason */
   ended(reason) {
-    if (!this.audience.inside && reason !== 'replaced' && reason !== 'version') return;
+    if (!this.audience.inside && !this.lobby.inside && reason !== 'replaced' && reason !== 'version') return;
     this.forget();
     this.audience.leave();
-    byId('ended-text').textContent = t(reason === 'removed' || reason === 'replaced' || reason === 'version' ? reason : reason === 'gone' ? 'ended.gone' : 'room_ended');
+    const own = ['removed', 'replaced', 'version', 'denied'].indexOf(reason) >= 0;
+    byId('ended-text').textContent = t(own ? reason : reason === 'gone' ? 'ended.gone' : 'room_ended');
     byId('reload').hidden = reason !== 'replaced' && reason !== 'version';
     byId('other').hidden = reason === 'replaced' || reason === 'version';
     if (document.fullscreenElement) document.exitFullscreen().catch(() => undefined);
@@ -216,8 +294,9 @@ class ViewerPage {
   }
 
   async leave() {
-    if (this.audience.inside) {
+    if (this.audience.inside || this.lobby.inside) {
       this.audience.leave();
+      this.lobby.leave();
       await this.session.request('leave').catch(() => undefined);
     }
     this.toCode();
@@ -233,8 +312,11 @@ class ViewerPage {
   }
 
   forget() {
+    this.lobby.leave();
+    this.asked = null;
     this.ticket = '';
     this.code = '';
+    this.link = '';
     this.tickets.save(null);
     byId('sound').hidden = true;
   }
