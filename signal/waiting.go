@@ -82,17 +82,12 @@ func (h *Hub) holdsBack(r *Room, now time.Time) string {
 	return ""
 }
 
-// shownAddress is how an address is shown to people who compare: as limits count it.
+// shownAddress is how an address is shown to people who compare.
 func shownAddress(addr netip.Addr) string {
-	prefix := network(addr)
-	switch {
-	case !prefix.IsValid():
+	if !addr.IsValid() {
 		return ""
-	case prefix.IsSingleIP():
-		return prefix.Addr().String()
-	default:
-		return prefix.String()
 	}
+	return addr.Unmap().WithZone("").String()
 }
 
 // hold puts a newcomer into the lobby. One that comes back by its ticket takes the place that it has there.

@@ -58,7 +58,7 @@ func TestWaitingRoom(t *testing.T) {
 	bob.granted("waiting", message{"type": "join", "code": roomCode(created)})
 	room := inner(caster.until("room", hasWaiting(2)), "room")
 	inLobby(t, room, "Ann waiting", "Bob waiting")
-	if room["viewers"] != 1.0 || room["lobby"].([]any)[1].(map[string]any)["address"] != "2001:db8:1:2::/64" {
+	if room["viewers"] != 1.0 || room["lobby"].([]any)[1].(map[string]any)["address"] != "2001:db8:1:2::7" {
 		t.Fatalf("room %v", room)
 	}
 	if got := st.media.calls("watch"); len(got) > 0 {
