@@ -37,6 +37,8 @@ export class Cast extends EventTarget {
     this.encoder = new EncoderWatch();
     /** What an encoder shows as its right to cast here; empty where the server asks for none. */
     this.token = '';
+    /** What a player shows where the code does not suffice. */
+    this.playerToken = '';
     /** Why it ended: a reason of `ended`, or an error code. */
     this.reason = '';
     /** @type {Room | null} */
@@ -222,6 +224,7 @@ export class Cast extends EventTarget {
   proved(proofs) {
     this._ticket = proofs.ticket;
     this.token = (proofs.encoder && proofs.encoder.token) || '';
+    if (proofs.player) this.playerToken = proofs.player.token || '';
     this._remember();
     this._setRoom(proofs.room);
   }
@@ -382,7 +385,7 @@ export class Cast extends EventTarget {
     this.state = state;
     this.hosting = false;
     this.encoder.reset();
-    this.token = this._ticket = '';
+    this.token = this.playerToken = this._ticket = '';
   }
 
   /** Gives back everything captured and connected. @private */

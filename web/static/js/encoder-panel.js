@@ -48,6 +48,7 @@ export class EncoderPanel {
     this.copies('copy-gstreamer', () => gstreamerLine(this.url, cast.token));
     this.copies('copy-ffmpeg', () => ffmpegLine(this.url, cast.token));
     this.copies('copy-whep', () => whepUrl(location.origin, this.code));
+    this.copies('copy-watch', () => cast.playerToken);
     for (const id of ['whip-url', 'whip-token', 'whep-url']) inputById(id).addEventListener('focus', (event) => /** @type {HTMLInputElement} */ (event.target).select());
   }
 
@@ -130,6 +131,10 @@ export class EncoderPanel {
   }
 
   drawAddresses() {
+    const set = this.cast.room && this.cast.room.settings;
+    const guarded = Boolean(set && (set.pin || set.waiting || set.forced) && this.cast.playerToken);
+    byId('player-hint').hidden = guarded;
+    byId('player-token').hidden = !guarded;
     const url = this.code ? this.url : '';
     const real = this.cast.token;
     const token = real && !this.revealed ? MASK : real;
