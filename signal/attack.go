@@ -86,7 +86,12 @@ func (h *Hub) failed(kind string, key codeKey, now time.Time) {
 
 // awaitPeace says when attack mode is over. Codes of displays get their usual length when they are renewed.
 func (h *Hub) awaitPeace(kind string, a *alarm, wait time.Duration) {
-	a.timer = h.after(wait, func(*outside) {
+	a.stopTimer()
+	var mine *time.Timer
+	mine = h.after(wait, func(*outside) {
+		if a.timer != mine {
+			return // it began anew meanwhile
+		}
 		if left := time.Until(a.until); left > 0 {
 			h.awaitPeace(kind, a, left)
 			return
@@ -96,6 +101,7 @@ func (h *Hub) awaitPeace(kind string, a *alarm, wait time.Duration) {
 			h.tellCasters()
 		}
 	})
+	a.timer = mine
 }
 
 // tellCasters shows all rooms that newcomers have to wait, or no longer.

@@ -75,7 +75,7 @@ export class DoorPanel {
     showProblem(error, null);
     try {
       const answer = await this.cast.session.request(type, fields);
-      if (answer.type !== 'ok') this.cast.proved(answer);
+      if (answer.type !== 'ok' && this.cast.running) this.cast.proved(answer);
       if ('pin' in fields) inputById('door-pin').value = '';
       if (done) note(t(done), 3);
     } catch (err) {
