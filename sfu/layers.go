@@ -91,7 +91,7 @@ func (d *downTrack) isNew(arrival int64) bool { return arrival > d.lastAt-fresh 
 // choose decides which layer each down track of the viewer shall get.
 func (v *viewer) choose(now int64) {
 	sh := v.shard
-	target := v.estimate.Rate()
+	target, most := v.estimate.Rate(), 0
 	sh.wishes, sh.menus = sh.wishes[:0], sh.menus[:0]
 	for _, d := range v.downs {
 		m := d.track.menu.Load()
@@ -107,6 +107,7 @@ func (v *viewer) choose(now int64) {
 			}
 		default:
 			d.version = m.version
+			most = d.most(most)
 			w.Rungs = m.rungs
 			w.Limit, d.spatial = d.limits(m)
 			if i := slices.Index(m.streams, d.target); i >= 0 {
@@ -114,6 +115,9 @@ func (v *viewer) choose(now int64) {
 			}
 		}
 		sh.wishes = append(sh.wishes, w)
+	}
+	if most > 0 && (target == 0 || target > most) {
+		target = most
 	}
 	v.settle(target, now)
 }

@@ -16,6 +16,9 @@ type Wish struct {
 	// Width and Height are the largest picture, in pixels; 0 for any. If every layer is larger, the smallest is sent, and a
 	// layer whose size is not known counts as fitting.
 	Width, Height int
+	// Bitrate is the most that the pictures of all slots may take together, in bit/s; 0 for any. Without a smaller layer
+	// more is sent.
+	Bitrate int
 }
 
 // Prefer limits what the viewer id gets of a slot by its present connection, until the next call. Without such a
@@ -34,6 +37,15 @@ func (e *Engine) Prefer(id, slot string, wish Wish) {
 			v.shard.post(message{kind: messageChoose, viewer: v})
 		}
 	}
+}
+
+// most is the least of limit and the bitrate of the viewer's wish, where 0 stands for none.
+func (d *downTrack) most(limit int) int {
+	w := d.wished.Load()
+	if w == nil || w.Bitrate <= 0 || limit > 0 && limit < w.Bitrate {
+		return limit
+	}
+	return w.Bitrate
 }
 
 // limits is what the viewer's wish means for the layers that there are: a limit of the choice among them, and the highest

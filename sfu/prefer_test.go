@@ -26,6 +26,8 @@ func TestViewerGetsNoMoreThanItPrefers(t *testing.T) {
 		{"anything", anything, 1280},
 		{"a size", Wish{Spatial: -1, Temporal: -1, Width: 1279, Height: 2000}, 640},
 		{"a size below all", Wish{Spatial: -1, Temporal: -1, Height: 100}, 320},
+		{"a bitrate", Wish{Spatial: -1, Temporal: -1, Bitrate: 200_000}, 640},
+		{"a bitrate below all", Wish{Spatial: -1, Temporal: -1, Bitrate: 1}, 320},
 		{"a layer that is not there", Wish{RID: "x", Spatial: -1, Temporal: -1}, 1280},
 		{"a layer and a size", Wish{RID: "h", Spatial: -1, Temporal: -1, Width: 640}, 640},
 	} {

@@ -140,6 +140,7 @@ const (
 	endedGone      = "gone"
 	endedRemoved   = "removed"
 	endedReplaced  = "replaced"
+	endedExpired   = "expired" // what the join token gave is over
 	endedDenied    = "denied"
 )
 

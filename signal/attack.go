@@ -131,11 +131,11 @@ func (h *Hub) mayShow(from netip.Prefix, before *Session) (gone *Session, refuse
 	return gone, nil
 }
 
-// mayOpen says whether r may be taken over, or made when it is nil, and counts it. A room that a ticket proves is not a
-// new one: after a restart of the server all come back at once.
+// mayOpen says whether r may be taken over, or made when it is nil, and counts it. A room that a ticket proves is not a new
+// one, for after a restart of the server all come back at once; and whoever makes join tokens counts by himself.
 func (h *Hub) mayOpen(t *turn, r *Room, tk ticket) *Error {
 	now := time.Now()
-	fresh := r == nil && tk.Room == "" && h.newRooms != nil
+	fresh := r == nil && tk.Room == "" && tk.Grant == nil && h.newRooms != nil
 	if fresh {
 		if wait := h.newRooms.wait(t.addr, now); wait > 0 {
 			return refuseFor(CodeRateLimited, "too many new rooms for one address", wait)

@@ -5,19 +5,13 @@ import (
 	"time"
 )
 
-// create makes the session the caster of a room: a new one, or one that its ticket (or with --open its name)
-// stands for. With a code the display of that code is bound at once.
+// create makes the session the caster of a room: a new one, or one that its ticket, its join token or (with --open) its
+// name stands for. With a code the display of that code is bound at once.
 func (h *Hub) create(t *turn, m *createRequest) *Error {
-	if m.Room != "" && !h.cfg.Open {
-		return refuse(CodeBadMessage, "this server has no names of rooms")
-	}
 	s, now := t.session, time.Now()
-	tk := ticket{Name: m.Room}
-	if m.Ticket != "" {
-		var ok bool
-		if tk, ok = h.tickets.verify(m.Ticket, casterTicket, now); !ok {
-			return refuse(CodeAuth, "ticket bad or expired")
-		}
+	tk, refused := h.claim(t, m, now)
+	if refused != nil {
+		return refused
 	}
 	r, refused := h.roomToTake(tk)
 	if refused != nil {
@@ -45,8 +39,11 @@ func (h *Hub) create(t *turn, m *createRequest) *Error {
 		h.adopt(r, tk)
 	}
 	s.role = roleCaster
+	r.grant = tk.Grant
+	h.settleGrant(s, tk.Grant)
 	p := r.place(s, roleCaster)
 	h.touch(r)
+	p.arrived()
 	if shown != nil {
 		h.bind(shown, r)
 	}
@@ -57,7 +54,8 @@ func (h *Hub) create(t *turn, m *createRequest) *Error {
 
 // created is the answer to create: the room, and the proofs of who may cast and watch there.
 func (h *Hub) created(t *turn, p *seat, now time.Time) createdMessage {
-	watch := h.tickets.sign(ticket{Kind: watchToken, Room: p.room.id}, now, watchTokenLife)
+	proof := ticket{Kind: watchToken, Room: p.room.id, Grant: p.session.grant.handedOn()}
+	watch := h.sign(proof, now, watchTokenLife)
 	return createdMessage{h.proved(t, "created", p, now), tokenState{watch}}
 }
 
@@ -65,12 +63,12 @@ func (h *Hub) created(t *turn, p *seat, now time.Time) createdMessage {
 func (h *Hub) proved(t *turn, kind string, p *seat, now time.Time) provedMessage {
 	r := p.room
 	p.seen = r.version
-	proof := ticket{Kind: casterTicket, Room: r.id, Code: r.code, Name: r.name, Rules: r.rules}
+	proof := ticket{Kind: casterTicket, Room: r.id, Code: r.code, Name: r.name, Rules: r.rules, Grant: p.session.grant}
 	publish := proof
-	publish.Kind = publishToken
+	publish.Kind, publish.Grant = publishToken, proof.Grant.handedOn()
 	return provedMessage{
-		t.head(kind), p.view(), h.tickets.sign(proof, now, casterTicketLife),
-		tokenState{h.tickets.sign(publish, now, publishTokenLife)},
+		t.head(kind), p.view(), h.sign(proof, now, casterTicketLife),
+		tokenState{h.sign(publish, now, publishTokenLife)},
 	}
 }
 
@@ -78,6 +76,9 @@ func (h *Hub) proved(t *turn, kind string, p *seat, now time.Time) provedMessage
 // ticket is its room's for as long as it is good; a name is anybody's while nobody casts under it.
 func (h *Hub) roomToTake(tk ticket) (*Room, *Error) {
 	if r := h.rooms[tk.Room]; r != nil {
+		if tk.Kind == joinToken && !r.mayTake(tk) {
+			return nil, refuse(CodeAlreadyCasting, "")
+		}
 		return r, nil
 	}
 	r := h.names[nameKey(tk.Name)]
@@ -93,6 +94,7 @@ func (h *Hub) dismissCaster(t *turn, r *Room) {
 	if r.caster == nil {
 		return
 	}
+	r.caster.departed()
 	old := r.caster.session
 	old.push(endedMessage{head{"ended", 0}, endedReplaced})
 	old.role, old.seat = roleIdle, nil
@@ -189,19 +191,7 @@ func (h *Hub) remove(t *turn, m *removeRequest) *Error {
 	if s == nil || s.seat == nil || s.seat.room != r || s.seat.role == roleCaster || s.seat.role == roleEncoder || s.seat.pending {
 		return refuse(CodePeerUnknown, "not in this room")
 	}
-	p := s.seat
-	h.vacate(&t.outside, s)
-	s.push(endedMessage{head{"ended", 0}, endedRemoved})
-	switch {
-	case s.guest != nil:
-		h.endGuest(&t.outside, s, goneRemoved)
-	case p.role == roleDisplay:
-		h.newDisplayCode(s)
-		h.showCode(s)
-	default:
-		s.role = roleIdle
-		r.bar(p.holder)
-	}
+	h.sendAway(&t.outside, s, endedRemoved)
 	t.ok()
 	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/netip"
 	"time"
+
+	"castcode/internal/jointoken"
 )
 
 const (
@@ -41,6 +43,12 @@ type Config struct {
 	Origins []string
 	// Open lets rooms be created and joined by name, and admits sockets without Origin.
 	Open bool
+	// Tokens checks join tokens; nil: there are none.
+	Tokens *jointoken.Verifier
+	// TokensOnly lets nobody open a room or come into one without a join token, or a ticket that comes from one.
+	TokensOnly bool
+	// Sink is told what happens; nil: nobody is.
+	Sink Sink
 	// ClientAddr is where a request comes from; wrong codes are counted by it. nil: RemoteAddr.
 	ClientAddr func(*http.Request) netip.Addr
 	// External is how the browser sees us: "http" or "https", and host or host:port. nil: from r.TLS and r.Host.
@@ -97,6 +105,8 @@ func (c Config) complete() (Config, error) {
 		return c, errors.New("signal: no media plane")
 	case len(c.Key) < minKey:
 		return c, fmt.Errorf("signal: the key has %d bytes, needs %d", len(c.Key), minKey)
+	case c.TokensOnly && (c.Tokens == nil || c.Open):
+		return c, errors.New("signal: join tokens are needed, and there are no keys for them, or everybody comes in without")
 	case c.Capacity < -1:
 		return c, fmt.Errorf("signal: capacity %d; use a number, 0 for %d or -1 for no cap", c.Capacity, defaultCapacity)
 	case c.DisplaysPerAddress < -1 || c.RoomsPerDay < -1:

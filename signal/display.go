@@ -3,6 +3,8 @@ package signal
 import (
 	"net/netip"
 	"time"
+
+	"castcode/internal/jointoken"
 )
 
 // display is what a session has while it is a display.
@@ -30,12 +32,20 @@ func (h *Hub) open(t *turn, m *openRequest) *Error {
 	s, now := t.session, time.Now()
 	d := &display{id: newID("d_"), name: s.name, from: network(t.addr)}
 	var before *Session
+	var given *grant
+	if t.token != nil {
+		tk, refused := h.presented(t, jointoken.Display, jointoken.Guest)
+		if refused != nil {
+			return refused
+		}
+		given = tk.Grant
+	}
 	if m.Ticket != "" {
-		tk, ok := h.tickets.verify(m.Ticket, displayTicket, now)
+		tk, ok := h.verify(m.Ticket, displayTicket, now)
 		if !ok {
 			return refuse(CodeAuth, "ticket bad or expired")
 		}
-		d.name = tk.Name
+		d.name, given = tk.Name, tk.Grant
 		if before = h.displays[tk.Holder]; before == nil || before.sock == nil {
 			d.id = tk.Holder
 		} else {
@@ -61,14 +71,17 @@ func (h *Hub) open(t *turn, m *openRequest) *Error {
 	}
 	s.role, s.display = roleDisplay, d
 	h.displays[d.id] = s
+	h.settleGrant(s, given)
 	h.newDisplayCode(s)
-	tk := h.tickets.sign(ticket{Kind: displayTicket, Holder: d.id, Name: d.name}, now, displayTicketLife)
+	tk := h.sign(ticket{Kind: displayTicket, Holder: d.id, Name: d.name, Grant: given}, now, displayTicketLife)
 	t.answer(openedMessage{t.head("opened"), d.name, tk, d.code, d.expires(now), h.approvalForced()})
 	switch {
 	case r != nil:
 		h.bind(s, r)
 	case m.Seat != "":
 		h.rebind(s, m.Seat)
+	case given != nil:
+		h.seatInItsRoom(s)
 	}
 	return nil
 }
@@ -145,6 +158,7 @@ func (h *Hub) spendCode(d *display) {
 func (h *Hub) bind(s *Session, r *Room) {
 	h.spendCode(s.display)
 	p := r.place(s, roleDisplay)
+	p.arrived()
 	h.touch(r)
 	p.seen = r.version
 	s.push(boundMessage{head{"bound", 0}, p.view(), h.signSeat(s, r)})

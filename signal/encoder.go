@@ -43,6 +43,7 @@ func (h *Hub) castFrom(o *outside, p *seat) {
 	r := p.room
 	r.endVigil()
 	if old := r.encoder; old != nil && old != p {
+		old.departed()
 		r.encoder, old.session.seat = nil, nil // the media plane has closed its connection
 		h.endGuest(o, old.session, goneReplaced)
 		r.health.went(time.Now())
@@ -50,6 +51,7 @@ func (h *Hub) castFrom(o *outside, p *seat) {
 	r.source = p
 	if p.role == roleEncoder {
 		r.encoder, r.frozen = p, false
+		p.arrived()
 		r.health.came(p.session.name, time.Now())
 		h.reportEncoder(o, r, p)
 	} else {
@@ -66,6 +68,7 @@ func (h *Hub) encoderGone(p *seat) {
 	if r.encoder != p {
 		return
 	}
+	p.departed()
 	r.encoder, r.source, r.lost = nil, nil, true
 	r.health.went(time.Now())
 	r.tellEncoder()

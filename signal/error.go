@@ -24,6 +24,7 @@ const (
 	CodeNotLive          = "not_live"
 	CodeAlreadyCasting   = "already_casting"
 	CodeDisplayGone      = "display_gone"
+	CodeRemoved          = "removed"
 	CodePeerUnknown      = "peer_unknown"
 	CodeBadOffer         = "bad_offer"
 	CodeCodecUnsupported = "codec_unsupported"
@@ -45,6 +46,7 @@ const (
 
 // Close codes beside those of RFC 6455 section 7.4.1; 4000 to 4999 are for private use (section 7.4.2).
 const (
+	closeRemoved  = 4403 // the operator has removed the peer
 	closeReplaced = 4409 // the session was resumed on another socket
 	closeVersion  = 4426 // the client speaks another version
 )

@@ -19,6 +19,9 @@ func (h *Hub) find(t *turn, input string, want func(holder) bool) (holder, *Erro
 		return holder{}, refuseFor(CodeLimited, "", wait)
 	}
 	found, ok := h.codes.find(code, now)
+	if ok && found.room != nil && h.cfg.TokensOnly {
+		ok = false // rooms have codes, which lead nowhere
+	}
 	if !ok || !want(found) {
 		tries := failures.take(t.addr, now)
 		h.failed(kind, h.codes.hash(code), now)

@@ -62,10 +62,12 @@ type Hub struct {
 	attack  map[string]*alarm    // by kind of code
 
 	displayFailures *addressLimit
-	roomFailures    *addressLimit
-	guestFailures   *addressLimit // requests over WHIP and WHEP that were refused
-	issues          *addressLimit
-	newRooms        *addressLimit // nil: no limit
+	revoked         revocations
+
+	roomFailures  *addressLimit
+	guestFailures *addressLimit // requests over WHIP and WHEP that were refused
+	issues        *addressLimit
+	newRooms      *addressLimit // nil: no limit
 }
 
 // NewHub makes a Hub. It starts nothing; it has to be closed all the same. The error says what is wrong with c.
@@ -106,7 +108,7 @@ func newHub(c Config, t timing, b bounds) (*Hub, error) {
 		displayFailures: newAddressLimit(5, 10), roomFailures: newAddressLimit(10, 30),
 		guestFailures: newAddressLimit(guestFailuresPerMinute, guestFailureBurst),
 		issues:        newAddressLimit(issuesPerMinute, issueBurst),
-		resources:     map[token]*resource{}, probes: newProbes(),
+		resources:     map[token]*resource{}, probes: newProbes(), revoked: revocations{},
 		links: map[token]*Room{}, unbound: map[netip.Prefix]int{},
 		attack: map[string]*alarm{displayCodes: newAlarm(), roomCodes: newAlarm()},
 	}
@@ -121,7 +123,7 @@ func newHub(c Config, t timing, b bounds) (*Hub, error) {
 // the Hub is closed; else it returns when the socket has ended.
 func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	scheme, hostport := h.cfg.External(r)
-	if !h.origins.admit(r, scheme, hostport) {
+	if !h.origins.admit(r, scheme, hostport) && !h.vouchedFor(r) {
 		h.tally.drop(dropOrigin)
 		http.Error(w, "this page may not open a socket here", http.StatusForbidden)
 		return

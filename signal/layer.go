@@ -119,7 +119,10 @@ func (h *Hub) layer(w http.ResponseWriter, r *http.Request, res *resource) *Erro
 		return refuse(CodeBadMessage, "no m-line for pictures has that mediaId")
 	}
 	gone := false
-	h.section(func() { gone = res.session.guest != res })
+	h.section(func() {
+		gone = res.session.guest != res
+		wish = res.session.grant.within(wish)
+	})
 	if gone {
 		return errGone()
 	}

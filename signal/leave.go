@@ -63,6 +63,12 @@ func (h *Hub) Drain(within time.Duration) {
 // does not close anything in the media plane: that is closed by who made it. Close may be called twice.
 func (h *Hub) Close() {
 	h.section(func() {
+		if h.closed {
+			return
+		}
+		for _, r := range h.rooms {
+			r.tellEnd(endedClosing)
+		}
 		h.closed = true
 		for k := range h.sockets {
 			k.shut(websocket.CloseGoingAway, dropClosing, "server is going away")

@@ -62,6 +62,9 @@ type Wish struct {
 	// Width and Height are the largest picture, in pixels; 0 for any. If every layer is larger, the smallest is sent, and a
 	// layer whose size is not known counts as fitting.
 	Width, Height int
+	// Bitrate is the most that the pictures of all slots may take together, in bit/s; 0 for any. Without a smaller layer
+	// more is sent.
+	Bitrate int
 }
 
 // Automatic is the wish that limits nothing.

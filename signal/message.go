@@ -72,12 +72,14 @@ type (
 	pingRequest struct{}
 	iceRequest  struct{}
 	openRequest struct {
+		tokenRequest
 		Ticket string
 		Seat   string
 		Name   string
 	}
 	lookRequest   struct{ Code string }
 	createRequest struct {
+		tokenRequest
 		Code   string
 		Ticket string
 		Room   string
@@ -92,6 +94,7 @@ type (
 	endRequest       struct{}
 	unpublishRequest struct{}
 	joinRequest      struct {
+		tokenRequest
 		Code   string
 		Link   string
 		Ticket string
@@ -127,12 +130,18 @@ func (m *openRequest) check() string {
 	if len(m.Ticket) > maxTicket || len(m.Seat) > maxTicket {
 		return "ticket is too long"
 	}
+	if m.Ticket != "" && m.Token != "" {
+		return "either ticket or token, not both"
+	}
 	return checkName(&m.Name)
 }
 
 func (m *createRequest) check() string {
 	if len(m.Ticket) > maxTicket {
 		return "ticket is too long"
+	}
+	if m.Token != "" && (m.Ticket != "" || m.Room != "") {
+		return "a token says which room; neither ticket nor room goes with it"
 	}
 	return checkName(&m.Room)
 }
@@ -166,13 +175,13 @@ func (m *joinRequest) check() string {
 		return why
 	}
 	given := 0
-	for _, way := range []string{m.Code, m.Link, m.Ticket, m.Room} {
+	for _, way := range []string{m.Code, m.Link, m.Ticket, m.Room, m.Token} {
 		if way != "" {
 			given++
 		}
 	}
 	if given != 1 {
-		return "exactly one of code, link, ticket and room is needed"
+		return "exactly one of code, link, ticket, token and room is needed"
 	}
 	if m.Offer != "" || m.Slots != nil {
 		return checkOffer(m.Offer, m.Slots)

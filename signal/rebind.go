@@ -25,7 +25,7 @@ func (h *Hub) rebind(s *Session, seat string) {
 		h.awaited = nil
 		return
 	}
-	tk, ok := h.tickets.verify(seat, seatTicket, now)
+	tk, ok := h.verify(seat, seatTicket, now)
 	if !ok || tk.Holder != s.display.id {
 		return
 	}
@@ -41,8 +41,10 @@ func (h *Hub) rebind(s *Session, seat string) {
 	h.awaited[tk.Room] = append(h.awaited[tk.Room], s)
 }
 
-// welcomeBack binds the displays that wait for a room which its caster has just made again.
+// welcomeBack binds the displays that wait for a room which its caster has just made again, or for which they have a join
+// token.
 func (h *Hub) welcomeBack(r *Room) {
+	defer h.seatAllGranted(r)
 	waiting := h.awaited[r.id]
 	delete(h.awaited, r.id)
 	if time.Since(h.begun) > h.timing.grace {

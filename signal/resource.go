@@ -22,6 +22,7 @@ type resource struct {
 	session *Session
 	path    string // of the URL
 	secret  token
+	bearer  token             // by which it was made
 	slots   map[string]string // by mid
 	first   string            // ETag at the beginning
 	pace    *rate.Limiter     // of requests
@@ -43,7 +44,7 @@ const maxKeptOffer = 32 << 10
 func (h *Hub) openResource(d *door, s *Session, v *visitor) *resource {
 	text, secret := newToken()
 	res := &resource{
-		door: d, session: s, path: d.prefix + "/" + v.room + "/" + text, secret: secret, slots: v.slots,
+		door: d, session: s, path: d.prefix + "/" + v.room + "/" + text, secret: secret, bearer: hashToken(v.bearer), slots: v.slots,
 		first: newETag(), pace: rate.NewLimiter(resourceRate, resourceBurst), gone: make(chan struct{}),
 		offer: keptOffer(v.offer), ufrag: sdpValue(v.offer, "ice-ufrag"), streams: map[token]*eventStream{},
 	}
@@ -145,12 +146,16 @@ func (d *door) token(bearer string, now time.Time) (tk ticket, ok bool) {
 // secret, so a client that sends no token any more is let in; one with another room's token is confused.
 func (h *Hub) mayUse(r *http.Request, res *resource) (ok bool) {
 	bearer, given := bearerOf(r)
-	if !given || h.cfg.Open {
-		return true
+	if !given || h.cfg.Open || bearer != "" && res.bearer == hashToken(bearer) {
+		return true // the one that it came with may have expired since
 	}
-	tk, ok := res.door.token(bearer, time.Now())
+	now := time.Now()
+	tk, claims, ok := res.door.proofOf(bearer, now)
 	h.section(func() {
-		ok = ok && res.session.seat != nil && res.session.seat.room.id == tk.Room
+		if claims != nil {
+			tk = h.asTicket(claims)
+		}
+		ok = ok && h.stands(tk, now) && res.session.seat != nil && res.session.seat.room.id == tk.Room
 	})
 	return ok
 }

@@ -16,6 +16,7 @@ type Room struct {
 	name    string
 	code    string
 	rules   rules       // what the caster has set
+	grant   *grant      // of the join token by which the room was opened or taken over, nil without one
 	opening *time.Timer // until rules.Starts, nil when none is due
 
 	caster  *seat         // the page that owns the room; nil in a room that an encoder opened
@@ -31,6 +32,8 @@ type Room struct {
 	lost   bool // the source's connection failed or is gone, or a new caster has not published yet
 	frozen bool
 	slots  map[string]string
+
+	toldLive bool // the sink knows that media arrives
 
 	barred   map[string]bool // holders of viewer tickets that the caster has removed or declined
 	admitted map[string]bool // holders that the caster has let in from the lobby
@@ -60,13 +63,14 @@ type seat struct {
 	untold  bool   // let in from the lobby, and nothing shows yet that its page knows
 	media   string // what PeerChanged said last, "" before
 	seen    uint64 // version of the room that it was told
+	told    bool   // the sink knows of it
 }
 
 // newRoom makes the room that tk tells of; what tk leaves open is fresh.
 func (h *Hub) newRoom(tk ticket) *Room {
 	r := &Room{
 		hub: h, id: tk.Room, cast: tk.Room, name: tk.Name, rules: tk.Rules, slots: map[string]string{},
-		barred: map[string]bool{}, admitted: map[string]bool{}, ingest: make(chan struct{}, 1),
+		grant: tk.Grant, barred: map[string]bool{}, admitted: map[string]bool{}, ingest: make(chan struct{}, 1),
 	}
 	if r.id == "" {
 		r.id = newID("r_")
@@ -85,6 +89,7 @@ func (h *Hub) newRoom(tk ticket) *Room {
 	}
 	h.awaitOpening(r)
 	h.cfg.Log.Info("signal: room begins", "room", r.id)
+	r.tell(EventRoomBegin, nil, "")
 	return r
 }
 
@@ -195,7 +200,10 @@ func (r *Room) view(asCaster bool) roomState {
 		Locked: r.rules.Locked, Starts: milliseconds(r.opensIn(time.Now())),
 	}
 	if asCaster {
-		v.Code, v.Link, v.Members = r.code, r.rules.Link, make([]memberState, 0, len(r.seats))
+		v.Members = make([]memberState, 0, len(r.seats))
+		if !r.hub.cfg.TokensOnly { // else they let nobody in
+			v.Code, v.Link = r.code, r.rules.Link
+		}
 		v.Settings, v.Waiting, v.Lobby = r.settings(), len(r.lobby), r.lobbyState()
 	}
 	for _, p := range r.seats {
@@ -228,6 +236,9 @@ func (h *Hub) touch(r *Room) {
 func (h *Hub) flushDirty() {
 	for _, r := range h.dirty {
 		r.queued = false
+		if !r.ended && !h.closed {
+			r.tellCast()
+		}
 		if r.ended || r.timer != nil || h.closed {
 			continue
 		}
@@ -275,6 +286,7 @@ func (r *Room) flush() {
 // caller.
 func (h *Hub) vacate(o *outside, s *Session) {
 	p := s.seat
+	p.departed()
 	s.seat = nil
 	if i := slices.Index(p.room.seats, p); i >= 0 {
 		p.room.seats = slices.Delete(p.room.seats, i, i+1)
@@ -286,6 +298,7 @@ func (h *Hub) vacate(o *outside, s *Session) {
 // endRoom ends the room for everybody: viewers and its caster are idle again, displays get a new code.
 func (h *Hub) endRoom(o *outside, r *Room, reason string) {
 	r.ended = true
+	r.tellEnd(reason)
 	r.stopTimer()
 	delete(h.rooms, r.id)
 	delete(h.casts, r.cast)

@@ -45,11 +45,13 @@ type Session struct {
 	away    int         // counts the times that it went away, so that an old expiry does nothing
 	lost    time.Time   // when it went away last
 	role    role
-	seat    *seat     // its place in a room, nil without one
-	held    *held     // its place in the lobby of a room, nil without one
-	guest   *resource // what it is to HTTP, nil for those with a socket; gone with the session
-	display *display  // a display's code and name, nil for other roles
-	leaving int       // Leave and End calls on their way that may close this peer's connection
+	seat    *seat       // its place in a room, nil without one
+	held    *held       // its place in the lobby of a room, nil without one
+	guest   *resource   // what it is to HTTP, nil for those with a socket; gone with the session
+	display *display    // a display's code and name, nil for other roles
+	grant   *grant      // of the join token by which it has its place, nil without one
+	lease   *time.Timer // until that place ends, nil when it does not
+	leaving int         // Leave and End calls on their way that may close this peer's connection
 	settled chan struct{}
 }
 
@@ -110,6 +112,9 @@ func (s *Session) end() { <-s.turn }
 func (s *Session) stopTimers() {
 	if s.expiry != nil {
 		s.expiry.Stop()
+	}
+	if s.lease != nil {
+		s.lease.Stop()
 	}
 	if s.display != nil {
 		s.display.stopTimer()
@@ -179,7 +184,7 @@ func (h *Hub) resumeSession(k *socket, re uint64, s *Session, m *helloRequest, i
 		if s.sock != nil {
 			s.sock.shut(closeReplaced, dropReplaced, "resumed elsewhere")
 		}
-		if m.Name != "" {
+		if m.Name != "" && !s.grant.named() {
 			s.name = m.Name
 		}
 		h.attach(s, k)
@@ -260,6 +265,7 @@ func (h *Hub) expire(o *outside, s *Session) {
 		if r := s.seat.room; r.encoder == nil {
 			h.endRoom(o, r, endedGone)
 		} else {
+			s.seat.departed()
 			s.seat, r.caster = nil, nil
 			h.leaveMedia(o, s)
 			h.touch(r)

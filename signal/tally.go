@@ -15,6 +15,7 @@ const (
 	dropNoHello     = "no_hello"     // nothing in the first 10 s
 	dropWrite       = "write"        // a write failed or took longer than 5 s
 	dropReplaced    = "replaced"     // resumed elsewhere
+	dropRemoved     = "removed"      // by the operator
 	dropVersion     = "version"
 	dropDraining    = "draining"
 	dropClosing     = "closing"   // Hub.Close
@@ -57,6 +58,8 @@ type Counts struct {
 	Attacked map[string]bool
 	// Refusals counts errors sent, by their code.
 	Refusals map[string]uint64
+	// Tokens counts join tokens that were refused, by the reason.
+	Tokens map[string]uint64
 	// Gone counts sessions over WHIP and WHEP that ended, by the reason.
 	Gone map[string]uint64
 }
@@ -67,12 +70,16 @@ type tally struct {
 	drops    map[string]uint64
 	refusals map[string]uint64
 	gone     map[string]uint64
+	tokens   map[string]uint64
 	attacks  map[string]uint64
 	failures uint64
 }
 
 func newTally() *tally {
-	return &tally{drops: map[string]uint64{}, refusals: map[string]uint64{}, gone: map[string]uint64{}, attacks: map[string]uint64{}}
+	return &tally{
+		drops: map[string]uint64{}, refusals: map[string]uint64{}, gone: map[string]uint64{}, attacks: map[string]uint64{},
+		tokens: map[string]uint64{},
+	}
 }
 
 func (t *tally) drop(reason string) {
@@ -99,6 +106,12 @@ func (t *tally) attacked(kind string) {
 	t.attacks[kind]++
 }
 
+func (t *tally) tokenRefused(reason string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.tokens[reason]++
+}
+
 func (t *tally) failed() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -109,5 +122,5 @@ func (t *tally) read(into *Counts) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	into.Drops, into.Refusals, into.Failures = maps.Clone(t.drops), maps.Clone(t.refusals), t.failures
-	into.Gone, into.Attacks = maps.Clone(t.gone), maps.Clone(t.attacks)
+	into.Gone, into.Attacks, into.Tokens = maps.Clone(t.gone), maps.Clone(t.attacks), maps.Clone(t.tokens)
 }

@@ -20,7 +20,7 @@ const (
 	// A token is written into the settings of an encoder or player, which nobody likes to do each week.
 	publishTokenLife = 30 * 24 * time.Hour
 	watchTokenLife   = 30 * 24 * time.Hour
-	maxTicket        = 2048 // bytes; a name of 64 characters written in JSON escapes fits
+	maxTicket        = 4096 // bytes; four names of 64 characters written in JSON escapes fit
 )
 
 type ticketKind string
@@ -43,6 +43,7 @@ type ticket struct {
 	Code    string     `json:"c,omitempty"` // caster, publish: the room's
 	Name    string     `json:"n,omitempty"` // caster, publish: the room's; display: its own
 	Rules   rules      `json:"o,omitzero"`  // caster, publish: the room's; wait: the PIN that was shown
+	Grant   *grant     `json:"g,omitempty"` // of the join token from which it comes
 	Expires int64      `json:"e"`           // Unix seconds
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+
+	"castcode/internal/jointoken"
 )
 
 // turn is one request of one session in work. Sections fill it; what is in it runs without the lock.
@@ -14,6 +16,9 @@ type turn struct {
 	sock    *socket    // that asked; answers go to it alone; nil for a request over WHIP or WHEP
 	addr    netip.Addr // of the client, for limits
 	re      uint64
+	// token is what the join token of the request says, nil without one; badToken is why it is refused.
+	token    *jointoken.Claims
+	badToken *Error
 	// then asks the media plane and answers, after all of outside.
 	then func(context.Context) *Error
 }
@@ -38,6 +43,7 @@ func (h *Hub) serve(s *Session, k *socket, re uint64, v verb, m request) {
 			t.run() // somebody may wait for what was left to do
 		}
 	}()
+	h.readTokenOf(t, m)
 	var refused *Error
 	h.section(func() {
 		if s.sock != k {
@@ -48,7 +54,9 @@ func (h *Hub) serve(s *Session, k *socket, re uint64, v verb, m request) {
 			refused = refuse(CodeBadState, "not legal in this state")
 			return
 		}
-		refused = h.do(t, m)
+		if refused = t.badToken; refused == nil {
+			refused = h.do(t, m)
+		}
 	})
 	if t.sock == nil {
 		return

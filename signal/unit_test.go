@@ -280,9 +280,9 @@ func TestDecodeBounds(t *testing.T) {
 		{`{"type":"admit","allow":false,"peer":"p"}`, true},
 		{`{"type":"hello","version":"1"}`, false},
 		{`{"type":"hello","version":1,"name":"` + strings.Repeat("x", 65) + `"}`, false},
-		{`{"type":"hello","version":1,"resume":"` + strings.Repeat("x", 2049) + `"}`, false},
-		{`{"type":"open","ticket":"` + strings.Repeat("x", 2049) + `"}`, false},
-		{`{"type":"create","ticket":"` + strings.Repeat("x", 2049) + `"}`, false},
+		{`{"type":"hello","version":1,"resume":"` + strings.Repeat("x", maxTicket+1) + `"}`, false},
+		{`{"type":"open","ticket":"` + strings.Repeat("x", maxTicket+1) + `"}`, false},
+		{`{"type":"create","ticket":"` + strings.Repeat("x", maxTicket+1) + `"}`, false},
 		{`{"type":"ping","code":5}`, true}, // no field of ping
 		{`{"type":"ping","id":9007199254740991}`, true},
 		{`{"type":"ping","id":9007199254740992}`, false},
@@ -333,6 +333,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add([]byte(`{"type":"` + kind + `","id":1,"version":1,"code":"123456","offer":"x","slots":{"0":"audio"},"peer":"p","frozen":true}`))
 		f.Add([]byte(`{"type":"` + kind + `","name":"n","waiting":true,"locked":false,"pin":"1234","capacity":9,"starts":1000,"link":true}`))
 		f.Add([]byte(`{"type":"` + kind + `","link":"x","pin":"１２３４","peer":"p","all":false,"allow":true}`))
+		f.Add([]byte(`{"type":"` + kind + `","token":"e30.e30.c2ln","ticket":""}`))
 	}
 	f.Fuzz(func(t *testing.T, frame []byte) {
 		id, v, m, bad := decode(frame)

@@ -19,7 +19,7 @@ func (h *Hub) join(t *turn, m *joinRequest) *Error {
 		if refused := h.admits(t, a); refused != nil {
 			return refused
 		}
-		if why := h.holdsBack(a.room, time.Now()); why != "" {
+		if why := h.holdsBack(a.room, time.Now()); why == heldForStart || why != "" && !a.vouched {
 			return h.hold(t, a, why)
 		}
 	}
@@ -44,6 +44,7 @@ func (h *Hub) takeSeat(t *turn, a arrival, m *joinRequest) *Error {
 	if p := r.heldBy(holder); p != nil {
 		h.supersede(&t.outside, p.session)
 	}
+	h.settleGrant(t.session, a.grant)
 	p := r.place(t.session, roleViewer)
 	p.holder = holder
 	if m.Offer == "" {
@@ -62,6 +63,9 @@ type arrival struct {
 	member bool   // has had a seat: comes back past lock, PIN and lobby
 	pin    string // as typed
 	shown  string // hash of the PIN that a waiting viewer's ticket proves, "" without one
+	grant  *grant // of the join token by which it comes, or has come; nil without one
+	// vouched is for the bearer of a join token: past PIN and lobby, not past the lock.
+	vouched bool
 }
 
 // arrive finds the room, and for a ticket who its bearer is.
@@ -72,6 +76,8 @@ func (h *Hub) arrive(t *turn, m *joinRequest) (a arrival, refused *Error) {
 		found, refused := h.find(t, m.Code, onlyRoom)
 		a.room = found.room
 		return a, refused
+	case m.Link != "" && h.cfg.TokensOnly:
+		return a, errTokenNeeded()
 	case m.Link != "":
 		if a.room = h.links[hashToken(m.Link)]; a.room == nil {
 			// Not counted as a failure: 128 bits cannot be guessed, and a whole hall may hold a link of yesterday.
@@ -80,6 +86,10 @@ func (h *Hub) arrive(t *turn, m *joinRequest) (a arrival, refused *Error) {
 		return a, nil
 	case m.Ticket != "":
 		if refused := h.arriveByTicket(&a, m.Ticket); refused != nil {
+			return a, refused
+		}
+	case t.token != nil:
+		if a, refused = h.arriveByToken(t); refused != nil {
 			return a, refused
 		}
 	case !h.cfg.Open:
@@ -96,15 +106,16 @@ func (h *Hub) arrive(t *turn, m *joinRequest) (a arrival, refused *Error) {
 // arriveByTicket reads a ticket of a viewer, or of somebody who waits to become one.
 func (h *Hub) arriveByTicket(a *arrival, text string) *Error {
 	now := time.Now()
-	tk, member := h.tickets.verify(text, viewerTicket, now)
+	tk, member := h.verify(text, viewerTicket, now)
 	if !member {
 		var waiting bool
-		if tk, waiting = h.tickets.verify(text, waitTicket, now); !waiting {
+		if tk, waiting = h.verify(text, waitTicket, now); !waiting {
 			return refuse(CodeAuth, "ticket bad or expired")
 		}
 	}
 	r := h.rooms[tk.Room]
 	a.room, a.holder, a.member, a.shown = r, tk.Holder, member, tk.Rules.PIN
+	a.grant, a.vouched = tk.Grant, tk.Grant != nil
 	switch {
 	case r == nil:
 	case r.barred[tk.Holder] && member:
@@ -166,6 +177,7 @@ func (h *Hub) joined(t *turn, p *seat, answer string) {
 	r := p.room
 	p.pending = false
 	p.session.role = roleViewer
+	p.arrived()
 	h.touch(r)
 	p.seen = r.version
 	t.answer(joinedMessage{t.head("joined"), p.view(), h.signViewer(p), answer})
@@ -173,15 +185,14 @@ func (h *Hub) joined(t *turn, p *seat, answer string) {
 
 // signViewer gives a viewer the proof of its seat.
 func (h *Hub) signViewer(p *seat) string {
-	return h.tickets.sign(ticket{Kind: viewerTicket, Room: p.room.id, Holder: p.holder}, time.Now(), viewerTicketLife)
+	proof := ticket{Kind: viewerTicket, Room: p.room.id, Holder: p.holder, Grant: p.session.grant}
+	return h.sign(proof, time.Now(), viewerTicketLife)
 }
 
 // watchToJoin completes a join that brought an offer, or takes it back.
 func (h *Hub) watchToJoin(ctx context.Context, t *turn, p *seat, m *joinRequest) *Error {
 	s := p.session
-	answer, refused := h.askMedia(s, func() (string, error) {
-		return h.cfg.Media.Watch(ctx, p.room.cast, s.peer, m.Offer, m.Slots)
-	})
+	answer, refused := h.askWatch(ctx, p, m.Offer, m.Slots)
 	h.section(func() {
 		switch {
 		case s.seat != p && refused == nil: // the room has ended, or the session has
@@ -196,6 +207,22 @@ func (h *Hub) watchToJoin(ctx context.Context, t *turn, p *seat, m *joinRequest)
 	return refused
 }
 
+// askWatch hands an offer to the media plane, and tells it what the viewer gets at most.
+func (h *Hub) askWatch(ctx context.Context, p *seat, offer string, slots map[string]string) (answer string, refused *Error) {
+	s := p.session
+	var given *grant
+	h.section(func() { given = s.grant })
+	return h.askMedia(s, func() (string, error) {
+		answer, err := h.cfg.Media.Watch(ctx, p.room.cast, s.peer, offer, slots)
+		if most := given.within(Automatic); err == nil && most != Automatic {
+			for _, slot := range []string{slotScreen, slotCamera} {
+				h.cfg.Media.Prefer(s.peer, slot, most)
+			}
+		}
+		return answer, err
+	})
+}
+
 // watch connects a viewer or bound display anew.
 func (h *Hub) watch(t *turn, m *watchRequest) *Error {
 	p := t.session.seat
@@ -203,9 +230,7 @@ func (h *Hub) watch(t *turn, m *watchRequest) *Error {
 	t.then = func(ctx context.Context) *Error {
 		s := p.session
 		before := h.connecting(p)
-		answer, refused := h.askMedia(s, func() (string, error) {
-			return h.cfg.Media.Watch(ctx, p.room.cast, s.peer, m.Offer, m.Slots)
-		})
+		answer, refused := h.askWatch(ctx, p, m.Offer, m.Slots)
 		h.section(func() {
 			switch {
 			case s.seat != p && refused == nil:

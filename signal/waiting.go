@@ -110,6 +110,7 @@ func (h *Hub) hold(t *turn, a arrival, why string) *Error {
 	}
 	p.session, p.address = s, shownAddress(t.addr)
 	p.because(why)
+	h.settleGrant(s, a.grant)
 	s.role, s.held = roleWaiting, p
 	h.touch(r)
 	t.answer(h.waitingMessage(t.head("waiting"), p))
@@ -128,8 +129,8 @@ func (h *Hub) waitingMessage(head head, p *held) waitingMessage {
 	if p.why == heldForStart {
 		m.Starts = milliseconds(p.room.opensIn(now))
 	}
-	proof := ticket{Kind: waitTicket, Room: p.room.id, Holder: p.holder, Rules: rules{PIN: p.room.rules.PIN}}
-	m.Ticket = h.tickets.sign(proof, now, viewerTicketLife)
+	proof := ticket{Kind: waitTicket, Room: p.room.id, Holder: p.holder, Rules: rules{PIN: p.room.rules.PIN}, Grant: p.session.grant}
+	m.Ticket = h.sign(proof, now, viewerTicketLife)
 	return m
 }
 
@@ -171,6 +172,7 @@ func (h *Hub) letIn(p *held) bool {
 	seat := r.place(s, roleViewer)
 	seat.holder, seat.untold = p.holder, true
 	s.role = roleViewer
+	seat.arrived()
 	h.touch(r)
 	seat.seen = r.version
 	s.push(h.admittedMessage(seat))
@@ -230,6 +232,8 @@ func (h *Hub) sweepLobby(r *Room, onPurpose bool) {
 	why := h.holdsBack(r, time.Now())
 	for _, p := range slices.Clone(r.lobby) {
 		switch {
+		case why == heldForCaster && p.session.grant != nil && h.letIn(p):
+			continue // who has a join token waits for the opening alone
 		case why == "" && (!p.forced || onPurpose) && h.letIn(p):
 			continue
 		case why == "" && p.why == heldForStart: // no place is left
@@ -252,16 +256,20 @@ func (h *Hub) closeLobby(r *Room, reason string) {
 	r.lobby = nil
 }
 
+// state is the state of somebody in the lobby as the caster sees it.
+func (p *held) state() string {
+	if p.session.here() {
+		return "waiting"
+	}
+	return "away"
+}
+
 // lobbyState is the lobby as the caster sees it.
 func (r *Room) lobbyState() []lobbyState {
 	now := time.Now()
 	list := make([]lobbyState, 0, min(len(r.lobby), lobbyShown))
 	for _, p := range r.lobby[:min(len(r.lobby), lobbyShown)] {
-		state := "waiting"
-		if !p.session.here() {
-			state = "away"
-		}
-		list = append(list, lobbyState{p.session.peer, p.session.shownName(), p.address, milliseconds(now.Sub(p.since)), state})
+		list = append(list, lobbyState{p.session.peer, p.session.shownName(), p.address, milliseconds(now.Sub(p.since)), p.state()})
 	}
 	return list
 }

@@ -41,6 +41,7 @@ func (h *Hub) play(d *door, v *visitor) (res *resource, answer string, refused *
 			return
 		}
 		h.sessions[s.peer] = s
+		h.settleGrant(s, v.grant())
 		p = r.place(s, roleViewer)
 		p.holder, p.pending = newID("v_"), true
 	})
@@ -49,9 +50,7 @@ func (h *Hub) play(d *door, v *visitor) (res *resource, answer string, refused *
 		return nil, "", refused
 	}
 	t.then = func(ctx context.Context) *Error {
-		answer, refused = h.askMedia(s, func() (string, error) {
-			return h.cfg.Media.Watch(ctx, p.room.cast, s.peer, v.offer, v.slots)
-		})
+		answer, refused = h.askWatch(ctx, p, v.offer, v.slots)
 		h.section(func() {
 			if refused == nil && s.seat != p {
 				refused = refuseFor(CodeNotLive, "the room has ended", castingWait)
@@ -59,6 +58,7 @@ func (h *Hub) play(d *door, v *visitor) (res *resource, answer string, refused *
 			}
 			if refused == nil {
 				p.pending, s.role = false, roleViewer
+				p.arrived()
 				res = h.openResource(d, s, v)
 				h.touch(p.room)
 			}

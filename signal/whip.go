@@ -46,9 +46,12 @@ func taken(slots map[string]string, slot string) bool {
 // Nothing of the room is told before.
 func (h *Hub) admitVisitor(d *door, v *visitor) (refused *Error) {
 	now := time.Now()
-	tk, ok := d.token(v.bearer, now)
+	tk, claims, ok := d.proofOf(v.bearer, now)
 	h.section(func() {
-		if ok && h.fits(tk, v.to, !d.ingest) {
+		if claims != nil {
+			tk = h.asTicket(claims)
+		}
+		if ok && h.stands(tk, now) && h.fits(tk, v.to, !d.ingest) {
 			v.proof = &tk
 			return
 		}
@@ -58,7 +61,7 @@ func (h *Hub) admitVisitor(d *door, v *visitor) (refused *Error) {
 		}
 		switch {
 		case h.cfg.Open: // whatever token it has, it needs none
-		case v.given || d.ingest || v.to.code == "":
+		case v.given || d.ingest || v.to.code == "" || h.cfg.TokensOnly:
 			refused = refuse(CodeAuth, "this needs the room's token as Bearer")
 		}
 	})
@@ -86,6 +89,7 @@ func (h *Hub) ingest(d *door, v *visitor) (res *resource, answer string, refused
 		var r *Room
 		if r, opened, refused = h.roomToIngest(t, v); refused == nil {
 			h.sessions[s.peer], s.role = s, roleEncoder
+			h.settleGrant(s, v.grant())
 			p = r.place(s, roleEncoder)
 		}
 	})
@@ -138,6 +142,14 @@ func (h *Hub) askIngest(ctx context.Context, v *visitor, p *seat) (answer string
 	return h.askMedia(p.session, func() (string, error) {
 		return h.cfg.Media.Publish(ctx, p.room.cast, p.session.peer, v.offer, v.slots)
 	})
+}
+
+// grant is what the join token of v gives, nil without one.
+func (v *visitor) grant() *grant {
+	if v.proof == nil {
+		return nil
+	}
+	return v.proof.Grant
 }
 
 // owns says whether v has the publish token of r.
