@@ -7,6 +7,9 @@ import (
 	"net/http/pprof"
 	"slices"
 	"strings"
+	"time"
+
+	"golang.org/x/time/rate"
 
 	"castcode/internal/metrics"
 )
@@ -21,13 +24,22 @@ func (s *server) admin() http.Handler {
 	m.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	m.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	m.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	s.adminRooms(m)
 	want := s.cfg.AdminToken.Reveal()
 	if want == "" {
 		return m
 	}
+	failures := &guesses{by: map[string]*rate.Limiter{}}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if failures.blocked(r.RemoteAddr, time.Now()) {
+			w.Header().Set("Retry-After", "60")
+			http.Error(w, "too many wrong tokens", http.StatusTooManyRequests)
+			return
+		}
 		got, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 		if subtle.ConstantTimeCompare([]byte(got), []byte(want)) != 1 {
+			failures.add(r.RemoteAddr, time.Now())
+			s.log.Warn("admin: wrong token", "from", r.RemoteAddr)
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			http.Error(w, "unauthorized", http.StatusUnauthorized)
 			return
@@ -85,7 +97,16 @@ func (s *server) samples() []metrics.Sample {
 	reasons("attacks_total", "times that attack mode began", "codes", people.Attacks)
 	reasons("socket_drops_total", "signaling sockets that were closed or refused", "reason", people.Drops)
 	reasons("guests_gone_total", "sessions over WHIP and WHEP that ended", "reason", people.Gone)
+	reasons("join_tokens_refused_total", "join tokens that were refused", "reason", people.Tokens)
 	reasons("refusals_total", "errors sent to clients", "code", people.Refusals)
+
+	if s.hook != nil {
+		said := s.hook.Counts()
+		gauge("webhook_queued", "events that wait to be posted", said.Queued)
+		total("webhook_delivered_total", "events that were posted", said.Delivered)
+		total("webhook_failures_total", "attempts to post an event that failed", said.Failed)
+		reasons("webhook_drops_total", "events that were never posted", "reason", said.Dropped)
+	}
 
 	wire := s.ports.udpCounts()
 	total("udp_received_total", "datagrams received", wire.Received)

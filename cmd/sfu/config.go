@@ -65,6 +65,11 @@ type Config struct {
 	DisplaysPerAddress int
 	RoomsPerDay        int
 
+	// Tokens are join tokens; nil: there are none.
+	Tokens *Tokens
+	// Webhook gets events; nil: nobody does.
+	Webhook *Webhook
+
 	Data string
 	// AdminAddr is where metrics, health and profiles are; empty: nowhere.
 	AdminAddr string
@@ -340,7 +345,7 @@ func splitList(text string) (out []string) {
 }
 
 // envSecrets are the settings whose value comes from the environment or from the file that NAME-file names.
-var envSecrets = []string{"turn-secret", "turn-password", "admin-token"}
+var envSecrets = []string{"turn-secret", "turn-password", "admin-token", "webhook-secret"}
 
 func secretsFrom(env func(string) (string, bool)) map[string]logging.Secret {
 	out := map[string]logging.Secret{}

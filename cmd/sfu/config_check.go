@@ -14,6 +14,7 @@ import (
 
 	"castcode/internal/logging"
 	"castcode/internal/tlsutil"
+	"castcode/internal/webhook"
 )
 
 // checker turns raw values into a Config and collects all faults on the way.
@@ -34,6 +35,8 @@ func check(s stack, secrets map[string]logging.Secret) (*Config, Faults) {
 	k.turn()
 	k.rooms()
 	k.running()
+	k.auth()
+	k.events()
 	k.listeners()
 	k.warnings()
 	return k.c, k.faults
@@ -383,6 +386,9 @@ func (k *checker) warnings() {
 	}
 	if k.c.HTTPDisplays {
 		warn("Displays and viewers are served over plain HTTP on private addresses: codes and tokens travel in clear there.")
+	}
+	if k.c.Webhook != nil && webhook.InClear(k.c.Webhook.URL.Reveal()) {
+		warn("Events are posted in clear: names of people and rooms can be read on the way.")
 	}
 	if k.c.Open {
 		warn("Open: everybody who reaches this server can join by room name.")

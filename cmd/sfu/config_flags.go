@@ -42,18 +42,25 @@ type settings struct {
 	TURNUsername     string   `group:"turn" placeholder:"NAME" help:"Fixed account on the server of --turn-urls."`
 	TURNPasswordFile string   `group:"turn" placeholder:"FILE" help:"Its password, mode 0600."`
 
-	Open     bool   `group:"rooms" kind:"switch" negatable:"" help:"Let everybody in by room name, and native clients without a web origin. For trusted networks and tests."`
-	Capacity string `group:"rooms" kind:"number" default:"500" placeholder:"N" help:"Viewers and displays in one room, at most; 0 for no limit."`
+	Open          bool   `group:"rooms" kind:"switch" negatable:"" help:"Let everybody in by room name, and native clients without a web origin. For trusted networks and tests. The same as --auth open."`
+	Auth          string `group:"rooms" default:"codes" placeholder:"MODE" help:"Who comes into rooms: codes (whoever knows the code or link of a room), tokens (whoever has a join token; sfu token makes them) or open (everybody, by name)."`
+	TokenKeysFile string `group:"rooms" placeholder:"FILE" help:"Keys of join tokens, mode 0600 (sfu token keys makes it). Read again when it changes. Without it, join.keys in the data directory is read if it is there."`
+	TokenAlg      string `group:"rooms" default:"HS256" placeholder:"ALG" help:"How join tokens have to be signed, HS256 or EdDSA."`
+	TokenIssuer   string `group:"rooms" default:"castcode" placeholder:"TEXT" help:"What join tokens have to say under iss."`
+	TokenAudience string `group:"rooms" default:"castcode" placeholder:"TEXT" help:"What join tokens have to say under aud."`
+	Capacity      string `group:"rooms" kind:"number" default:"500" placeholder:"N" help:"Viewers and displays in one room, at most; 0 for no limit."`
 
 	DisplaysPerAddress string `group:"rooms" kind:"number" default:"20" placeholder:"N" help:"Displays that show a code, from one address (IPv4, or IPv6 /64), at most; 0 for no limit. A building behind one NAT may need more."`
 	RoomsPerDay        string `group:"rooms" kind:"number" default:"100" placeholder:"N" help:"New rooms that one address may open in a day; 0 for no limit."`
 
-	Config         string `group:"run" placeholder:"FILE" help:"Read settings from this YAML file. Without it, castcode.yaml in the data directory is read if it is there."`
-	Data           string `group:"run" placeholder:"DIR" help:"Where keys and certificates are kept. Default: castcode in $XDG_DATA_HOME or ~/.local/share."`
-	AdminAddr      string `group:"run" default:"127.0.0.1:9443" placeholder:"HOST:PORT" help:"Metrics, health and profiles (plain HTTP); off for none. Needs a token when it is not on loopback."`
-	AdminTokenFile string `group:"run" placeholder:"FILE" help:"Bearer token of the admin address, 128 bits or more, mode 0600."`
-	LogLevel       string `group:"run" default:"info" placeholder:"LEVEL" help:"debug, info, warn or error."`
-	LogFile        string `group:"run" placeholder:"FILE" help:"Log into this file (JSON) instead of to stderr. Opened again on SIGHUP."`
+	Config            string `group:"run" placeholder:"FILE" help:"Read settings from this YAML file. Without it, castcode.yaml in the data directory is read if it is there."`
+	Data              string `group:"run" placeholder:"DIR" help:"Where keys and certificates are kept. Default: castcode in $XDG_DATA_HOME or ~/.local/share."`
+	AdminAddr         string `group:"run" default:"127.0.0.1:9443" placeholder:"HOST:PORT" help:"Metrics, health and profiles (plain HTTP); off for none. Needs a token when it is not on loopback."`
+	AdminTokenFile    string `group:"run" placeholder:"FILE" help:"Bearer token of the admin address, 128 bits or more, mode 0600."`
+	WebhookURL        string `name:"webhook-url" group:"run" placeholder:"URL" help:"Post signed events (rooms, casts, who joins and leaves) there. https, or http in a private network."`
+	WebhookSecretFile string `group:"run" placeholder:"FILE" help:"The secret that signs them, 128 bits or more, mode 0600."`
+	LogLevel          string `group:"run" default:"info" placeholder:"LEVEL" help:"debug, info, warn or error."`
+	LogFile           string `group:"run" placeholder:"FILE" help:"Log into this file (JSON) instead of to stderr. Opened again on SIGHUP."`
 }
 
 // groups are the headings of the help text, in its order.
@@ -81,7 +88,7 @@ const helpTail = `
 Every flag can also stand in the configuration file (%s)
 and in the environment (%s). A flag beats the environment,
 the environment beats the file. Secrets come from files or the environment and never from flags:
-CASTCODE_TURN_SECRET, CASTCODE_TURN_PASSWORD, CASTCODE_ADMIN_TOKEN.
+CASTCODE_TURN_SECRET, CASTCODE_TURN_PASSWORD, CASTCODE_ADMIN_TOKEN, CASTCODE_WEBHOOK_SECRET.
 
 Examples:
   sfu                                           a LAN: open the address it prints

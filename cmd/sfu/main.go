@@ -38,7 +38,7 @@ func main() {
 // Main runs the command line args and returns the exit status: 0, 1 when something failed while it ran, 2 when the
 // command line or the configuration is wrong. The server runs until ctx ends.
 func Main(ctx context.Context, args []string, env func(string) (string, bool), stdout, stderr io.Writer) int {
-	command, err := Load(args, env, stdout, loadTestCommand(), loadTestWords(), doctorCommand())
+	command, err := Load(args, env, stdout, loadTestCommand(), loadTestWords(), doctorCommand(), tokenCommand())
 	if err == nil {
 		switch command.Name {
 		case "help":

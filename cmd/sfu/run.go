@@ -16,6 +16,7 @@ import (
 
 	"castcode/internal/logging"
 	"castcode/internal/tlsutil"
+	"castcode/internal/webhook"
 	"castcode/sfu"
 	control "castcode/signal"
 	"castcode/turn"
@@ -26,6 +27,7 @@ const (
 	drainWithin  = 2 * time.Second // members are told to come back within this time
 	drainFor     = 500 * time.Millisecond
 	shutdownTime = 2 * time.Second
+	lastEvents   = time.Second // beside shutdownTime
 )
 
 // defaultAdmin is the admin address that nobody chose: if it is taken, the server starts without.
@@ -41,7 +43,9 @@ type server struct {
 	advertised *advertised
 	engine     *sfu.Engine
 	hub        *control.Hub
-	turn       *turn.Server // nil: none of our own
+	turn       *turn.Server    // nil: none of our own
+	tokens     *tokenKeys      // nil: none
+	hook       *webhook.Worker // nil: none
 	site       *site
 	servers    []*http.Server
 	adminAt    string             // where the admin address listens; empty: nowhere
@@ -124,13 +128,24 @@ func (s *server) planes() error {
 	if err != nil {
 		return err
 	}
+	if err := s.openTokens(); err != nil {
+		return err
+	}
+	sink, err := s.openWebhook()
+	if err != nil {
+		return err
+	}
 	trusted := proxies(s.cfg.TrustedProxies)
-	joint.hub, err = control.NewHub(control.Config{
+	config := control.Config{
 		Media: plane{s.engine}, ICE: s.ice().forPeer, Gone: s.gone, Key: s.store.Key(), Origins: s.cfg.Origins,
 		Capacity: orNone(s.cfg.Capacity), DisplaysPerAddress: orNone(s.cfg.DisplaysPerAddress),
 		RoomsPerDay: orNone(s.cfg.RoomsPerDay), Open: s.cfg.Open,
-		ClientAddr: trusted.client, External: trusted.external, Log: s.log.Logger,
-	})
+		ClientAddr: trusted.client, External: trusted.external, Log: s.log.Logger, Sink: sink,
+	}
+	if s.tokens != nil {
+		config.Tokens, config.TokensOnly = s.tokens.verifier, s.cfg.Tokens.Only
+	}
+	joint.hub, err = control.NewHub(config)
 	s.hub = joint.hub
 	return err
 }
@@ -258,8 +273,11 @@ func (s *server) run(l net.Listener, h http.Handler) {
 	})
 }
 
-// wait returns when ctx ends, or with the error of a part that ended by itself. SIGHUP opens the log file again.
+// wait returns when ctx ends, or with the error of a part that ended by itself. SIGHUP opens the log file again and reads the
+// keys of join tokens again, as their file does when it changes.
 func (s *server) wait(ctx context.Context) error {
+	look := time.NewTicker(keysEvery)
+	defer look.Stop()
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
@@ -270,7 +288,10 @@ func (s *server) wait(ctx context.Context) error {
 			return nil
 		case err := <-s.failed:
 			return err
+		case <-look.C:
+			s.reloadTokens(false)
 		case <-hangup:
+			s.reloadTokens(true)
 			if err := s.log.Reopen(); err != nil {
 				s.log.Error("log file", "error", err)
 			}
@@ -290,6 +311,11 @@ func (s *server) stop() {
 		time.Sleep(drainFor) // for the messages to leave
 		s.hub.Close()
 	}
+	var said sync.WaitGroup
+	if s.hook != nil {
+		said.Go(func() { s.hook.Close(lastEvents) }) // beside what else takes its time
+	}
+	defer said.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownTime)
 	defer cancel()
 	for _, web := range s.servers {
