@@ -5,7 +5,7 @@ import test from 'node:test';
 
 import { captureError, obstacle } from '../static/js/capture.js';
 import { clock } from '../static/js/clock.js';
-import { codeOfHash, digitsOf, groups, linkOfHash, pinOf, spoken } from '../static/js/digits.js';
+import { codeOfHash, digitsOf, groups, linkOfHash, pinOf, spoken, tokenOfHash } from '../static/js/digits.js';
 import { MotionWatch, encodingsOf, fitEncodings, hintsOf } from '../static/js/hints.js';
 import { choose } from '../static/js/lang.js';
 import { agentName } from '../static/js/page.js';
@@ -36,6 +36,16 @@ test('codeOfHash survives what an address can hold', () => {
   assert.equal(codeOfHash('#x=1&c=123%20456'), '123456');
   assert.equal(codeOfHash('#c=%E0%A4%A'), '');
   assert.equal(codeOfHash('#other'), '');
+});
+
+test('tokenOfHash tells a join token from the secret of a link', () => {
+  const token = 'eyJhbGciOiJIUzI1NiJ9.eyJyb29tIjoiaGFsbCJ9.c2lnbmF0dXJl-_';
+  assert.equal(tokenOfHash('#t=' + token), token);
+  assert.equal(tokenOfHash('#lang=zh&t=' + token + '&x=1'), token);
+  assert.equal(linkOfHash('#t=' + token), '');
+  for (const hash of ['#t=' + 'A'.repeat(26), '#t=a.b', '#t=a.b.c.d', '#t=a..c', '#t=' + token + '!', '#t=a.b.' + 'c'.repeat(4096), '#xt=' + token, '']) {
+    assert.equal(tokenOfHash(hash), '', hash);
+  }
 });
 
 test('linkOfHash takes a whole secret, and nothing else', () => {

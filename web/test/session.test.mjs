@@ -164,8 +164,8 @@ test('check finds a dead socket in 2 s, and hurries one that waits', async (t) =
   assert.equal(wires.length, 2, 'without waiting for the back-off');
 });
 
-test('4409 and 4426 are final', async (t) => {
-  for (const [code, name] of [[4409, 'replaced'], [4426, 'version']]) {
+test('4403, 4409 and 4426 are final', async (t) => {
+  for (const [code, name] of [[4403, 'removed'], [4409, 'replaced'], [4426, 'version']]) {
     await t.test(name, async (t) => {
       const { session, wires, told } = begin(t);
       await welcome(wires[0]);

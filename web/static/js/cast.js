@@ -110,7 +110,7 @@ export class Cast extends EventTarget {
 
   /**
    * Makes or takes over the room without capturing anything: an encoder is to cast there. Rejects with a RequestError.
-   * @param {{code?: string, ticket?: string}} where
+   * @param {{code?: string, ticket?: string, token?: string}} where
    */
   async host(where) {
     this.hosting = true;
@@ -211,7 +211,7 @@ export class Cast extends EventTarget {
 
   // ---- the room
 
-  /** @private @param {{code?: string, ticket?: string}} where */
+  /** @private @param {{code?: string, ticket?: string, token?: string}} where */
   async _create(where) {
     this.state = 'connecting';
     this._changed();

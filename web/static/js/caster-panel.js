@@ -120,6 +120,9 @@ export class CasterPanel {
       byId('big-qr-code').textContent = groups(code).join(' ');
       byId('big-qr-host').textContent = location.host + '/w';
     }
+    // Where join tokens are needed a room has a name instead of a code.
+    if (!code) place.textContent = room.name;
+    for (const id of ['room-link', 'copy-link', 'room-qr', 'fullscreen-qr']) byId(id).hidden = !code;
     byId('viewer-count').textContent = t('live.viewers', { n: room.viewers });
     byId('display-count').textContent = t('live.displays', { n: room.displays });
     this.drawMembers(room.members || []);

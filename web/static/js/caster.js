@@ -4,7 +4,7 @@ import { CaptureError, isPhone, obstacle } from './capture.js';
 import { CasterPanel } from './caster-panel.js';
 import { Cast } from './cast.js';
 import { CodeBox } from './codebox.js';
-import { DISPLAY_DIGITS, LONG_DISPLAY_DIGITS, ROOM_DIGITS, codeOfHash } from './digits.js';
+import { DISPLAY_DIGITS, LONG_DISPLAY_DIGITS, ROOM_DIGITS, codeOfHash, tokenOfHash } from './digits.js';
 import { listen } from './events.js';
 import { startLanguage, t } from './lang.js';
 import { agentName, byId, icePolicy, imageById, inputById, note, pageState, setState, socketUrl, startLanguageSwitch, store, WakeLock } from './page.js';
@@ -24,6 +24,8 @@ class CasterPage {
     this.lock = new WakeLock();
     /** @type {{code?: string, ticket?: string, name?: string}} where the cast goes */
     this.target = {};
+    /** Join token of this page, '' without one. */
+    this.token = '';
     this.obstacle = obstacle({ secure: window.isSecureContext, devices: navigator.mediaDevices, phone: isPhone() });
     this.box = new CodeBox(byId('code'), [DISPLAY_DIGITS, LONG_DISPLAY_DIGITS, ROOM_DIGITS], (code) => this.look(code));
   }
@@ -33,6 +35,7 @@ class CasterPage {
     this.showObstacle();
     this.session.start();
     const before = this.tickets.load();
+    this.token = tokenOfHash(location.hash);
     setState('idle');
     if (before && before.ticket && before.encoder) this.host({ ticket: before.ticket });
     else if (before && before.ticket) this.choose({ ticket: before.ticket });
@@ -62,8 +65,13 @@ class CasterPage {
     for (const name of ['open', 'resumed', 'lost']) listen(this.session, name, () => document.body.classList.remove('offline', 'slow'));
   }
 
-  /** Takes a code out of the fragment, as a QR code brings it. */
+  /** Takes a join token or a code out of the fragment, as a link or a QR code brings it. */
   fromHash() {
+    this.token = tokenOfHash(location.hash) || this.token;
+    if (tokenOfHash(location.hash) && !this.cast.running) {
+      this.choose({});
+      return true;
+    }
     const code = codeOfHash(location.hash);
     if (!code || this.cast.running) return false;
     setState('idle');
@@ -110,6 +118,11 @@ class CasterPage {
     byId('room-open').hidden = !ticket;
   }
 
+  /** The target, with what lets this page open it. */
+  where() {
+    return this.token ? Object.assign({ token: this.token }, this.target) : this.target;
+  }
+
   /** @param {'screen' | 'camera'} from */
   async begin(from) {
     const error = byId('choose-error');
@@ -121,7 +134,7 @@ class CasterPage {
       microphone: inputById('with-mic').checked,
     };
     try {
-      await this.cast.begin(wish, this.target);
+      await this.cast.begin(wish, this.where());
       history.replaceState(null, '', location.pathname + location.search);
     } catch (err) {
       this.refused(err);
@@ -134,7 +147,7 @@ class CasterPage {
     this.describeTarget();
     showProblem(byId('choose-error'), null);
     try {
-      await this.cast.host(target);
+      await this.cast.host(this.where());
       history.replaceState(null, '', location.pathname + location.search);
     } catch (err) {
       this.refused(err);
@@ -181,7 +194,7 @@ class CasterPage {
 
   ended() {
     const reason = this.cast.reason;
-    const known = ['replaced', 'version', 'already_casting'];
+    const known = ['replaced', 'version', 'already_casting', 'removed', 'expired'];
     byId('ended-text').textContent = reason === 'gone' ? t('ended.gone') : known.indexOf(reason) >= 0 ? t(reason) : t('ended.by_you');
     byId('rejoin').hidden = reason !== 'version';
   }

@@ -51,6 +51,16 @@ export function linkOfHash(hash) {
 }
 
 /**
+ * The join token in a URL fragment, or "" when there is none. It has two dots, which tells it from the secret of a link.
+ * @param {string} hash as in location.hash
+ * @returns {string}
+ */
+export function tokenOfHash(hash) {
+  const match = /[#&]t=([\w-]+\.[\w-]+\.[\w-]+)(?:&|$)/.exec(hash);
+  return match && match[1].length <= 4096 ? match[1] : '';
+}
+
+/**
  * The digits of a PIN as people type it, at most 8.
  * @param {string} text
  * @returns {string}

@@ -2,7 +2,7 @@
 // what it imports may need more than ES2018 to load (a test looks), and every API is asked for before it is used.
 
 import { Audience } from './audience.js';
-import { groups, spoken } from './digits.js';
+import { groups, spoken, tokenOfHash } from './digits.js';
 import { listen } from './events.js';
 import { dictionary, language, startLanguage, t } from './lang.js';
 import { agentName, byId, hideIdlePointer, icePolicy, imageById, note, setState, socketUrl, startLanguageSwitch, store, toggleFullscreen, WakeLock } from './page.js';
@@ -27,6 +27,8 @@ class DisplayPage {
     this.audience = new Audience(this.session, icePolicy(), video, byId('stats'));
     // Several displays may live in one browser, told apart by the names in their addresses.
     this.tickets = store('local', 'castcode.display:' + this.wanted);
+    /** Join token of this page, '' without one. */
+    this.token = tokenOfHash(location.hash);
     this.lock = new WakeLock();
     /** @type {any} */ this.codeTimer = 0;
     this.name = this.wanted;
@@ -75,11 +77,16 @@ class DisplayPage {
     if (this.wanted) fields.name = this.wanted;
     const saved = this.tickets.load();
     if (saved && saved.ticket) fields.ticket = saved.ticket;
+    else if (this.token) fields.token = this.token;
     if (saved && saved.ticket && saved.seat) fields.seat = saved.seat;
     try {
       this.opened(await this.session.request('open', fields));
     } catch (err) {
       const code = err instanceof RequestError ? err.code : 'internal';
+      if (code === 'auth' && fields.token) {
+        this.token = ''; // without it there is a code to be shown
+        note(problemText(err), 15);
+      }
       if (code === 'auth') this.tickets.save(null);
       // A socket that dropped brings the next chance with it; every other refusal is asked again in a while.
       if (code === 'offline' || code === 'timeout') return;

@@ -5,7 +5,7 @@
 //   resumed  a new socket took the session over; detail is the welcome
 //   lost     a new socket, but the server has forgotten the session; the page comes back by ticket
 //   down     the socket is gone, another one is being tried; detail {code}
-//   fatal    over for good; detail {code: 'replaced' | 'version'}
+//   fatal    over for good; detail {code: 'replaced' | 'removed' | 'version'}
 //   code bound room media ended draining   messages of the server; detail is the message
 
 /** Milliseconds. */
@@ -19,8 +19,11 @@ const BACKOFF_MOST = 8000;
 const STABLE_AFTER = 5000;
 
 const CLOSE_POLICY = 1008;
+const CLOSE_REMOVED = 4403;
 const CLOSE_REPLACED = 4409;
 const CLOSE_VERSION = 4426;
+/** Close codes after which the server does not want this page back. @type {Object<number, string>} */
+const FATAL = { [CLOSE_REMOVED]: 'removed', [CLOSE_REPLACED]: 'replaced', [CLOSE_VERSION]: 'version' };
 
 /** A refused or unanswered request. `code` is a stable code of the protocol, or `offline` or `timeout`. */
 export class RequestError extends Error {
@@ -216,9 +219,9 @@ export class Session extends EventTarget {
   _drop(code) {
     const lived = this.state === 'open' && Date.now() - this._openedAt > STABLE_AFTER;
     this._detach();
-    if (code === CLOSE_REPLACED || code === CLOSE_VERSION) {
+    if (FATAL[code]) {
       this.close();
-      this._emit('fatal', { code: code === CLOSE_VERSION ? 'version' : 'replaced' });
+      this._emit('fatal', { code: FATAL[code] });
       return;
     }
     this.state = 'down';

@@ -3,7 +3,7 @@
 import { Audience } from './audience.js';
 import { isPhone } from './capture.js';
 import { CodeBox } from './codebox.js';
-import { ROOM_DIGITS, codeOfHash, linkOfHash, pinOf } from './digits.js';
+import { ROOM_DIGITS, codeOfHash, linkOfHash, pinOf, tokenOfHash } from './digits.js';
 import { listen } from './events.js';
 import { startLanguage, t } from './lang.js';
 import { Held, Lobby } from './lobby.js';
@@ -16,6 +16,11 @@ const REJOIN_FOR = 60000;
 const REJOIN_EVERY = 1500;
 
 /** @typedef {{code: string, link?: string, ticket?: string, pin?: string}} Place how to come to a room */
+
+/** The secret of a link or the join token in the address, '' without one. */
+function doorOfHash() {
+  return tokenOfHash(location.hash) || linkOfHash(location.hash);
+}
 
 class ViewerPage {
   constructor() {
@@ -40,7 +45,7 @@ class ViewerPage {
     this.session.start();
     const saved = this.tickets.load();
     const code = codeOfHash(location.hash);
-    const link = linkOfHash(location.hash);
+    const link = doorOfHash();
     if (link) {
       this.join(saved && saved.link === link && saved.ticket ? { code: '', link, ticket: saved.ticket } : { code: '', link });
     } else if (code.length === ROOM_DIGITS) {
@@ -92,7 +97,7 @@ class ViewerPage {
   }
 
   fromHash() {
-    const link = linkOfHash(location.hash);
+    const link = doorOfHash();
     const code = link ? '' : codeOfHash(location.hash);
     if (link ? link === this.link : code.length !== ROOM_DIGITS || code === this.code) return;
     this.leave().then(() => this.join(link ? { code, link } : { code }));
@@ -139,7 +144,7 @@ class ViewerPage {
         if (!old || !(place.code || place.link)) throw err;
       }
     }
-    const door = place.link ? { link: place.link } : { code: place.code };
+    const door = !place.link ? { code: place.code } : tokenOfHash('#t=' + place.link) ? { token: place.link } : { link: place.link };
     return this.session.request('join', Object.assign({ offer, slots }, door, place.pin ? { pin: place.pin } : null));
   }
 
@@ -282,13 +287,14 @@ class ViewerPage {
 
   /** @param {string} reason */
   ended(reason) {
-    if (!this.audience.inside && !this.lobby.inside && reason !== 'replaced' && reason !== 'version') return;
+    const over = reason === 'replaced' || reason === 'version' || this.session.state === 'closed';
+    if (!this.audience.inside && !this.lobby.inside && !over) return;
     this.forget();
     this.audience.leave();
-    const own = ['removed', 'replaced', 'version', 'denied'].indexOf(reason) >= 0;
+    const own = ['removed', 'expired', 'replaced', 'version', 'denied'].indexOf(reason) >= 0;
     byId('ended-text').textContent = t(own ? reason : reason === 'gone' ? 'ended.gone' : 'room_ended');
-    byId('reload').hidden = reason !== 'replaced' && reason !== 'version';
-    byId('other').hidden = reason === 'replaced' || reason === 'version';
+    byId('reload').hidden = !over;
+    byId('other').hidden = over;
     if (document.fullscreenElement) document.exitFullscreen().catch(() => undefined);
     setState('ended');
   }
