@@ -138,7 +138,7 @@ func TestBehindNginx(t *testing.T) {
 		if err != nil || pair == nil || strconv.Itoa(int(pair.Remote.Port)) != s.port {
 			t.Errorf("media goes by %v, %v; want port %s", pair, err, s.port)
 		}
-		if links := strings.Join(g.head.Values("Link"), " "); !strings.Contains(links, "turn:"+name+":"+s.port+"?transport=udp") {
+		if links := strings.Join(g.head.Values("Link"), " "); !strings.Contains(links, "turn:"+name+":"+s.port+"?transport=tcp") {
 			t.Errorf("TURN is told to be at %s", links)
 		}
 		g.restart("through nginx")
