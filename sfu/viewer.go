@@ -30,6 +30,7 @@ type viewer struct {
 	downs      []*downTrack // audio first
 	firefox    bool
 	share      share // of the inbox
+	sight      sight
 
 	// owned by the shard
 	up        bool // connected
@@ -155,11 +156,14 @@ func (v *viewer) reported(e *transport.Event, now int64) {
 		v.roundTrip = e.Report.RoundTrip
 		v.estimate.RoundTrip(v.roundTrip, now)
 	}
+	v.sight.note(nil, 0, v.roundTrip)
+	v.sight.streams.Store(v.route.Streams())
 	if d := v.down(e.Track); d != nil && !e.Resend && d.track.slot != Audio {
 		if packets, octets := d.out.Sent(); v.pictures() == 1 && packets > 0 {
 			v.estimate.Arrived(e.Report.Highest, int(octets/packets), now)
 		}
 		lost := d.holes.PathLoss(e.Report.Highest, e.Report.FractionLost)
+		v.sight.note(d, lost, v.roundTrip)
 		if now-d.reported < int64(outage) { // else the network was away, which says nothing of what it carries
 			v.estimate.Loss(lost, now)
 		}

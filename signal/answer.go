@@ -37,6 +37,8 @@ type (
 		Code    string `json:"code"`
 		Expires int64  `json:"expires"` // milliseconds
 		Approve bool   `json:"approve,omitempty"`
+
+		Device deviceState `json:"device"`
 	}
 	codeMessage struct {
 		head
@@ -67,8 +69,7 @@ type (
 	}
 	addedMessage struct {
 		head
-		Peer string `json:"peer"`
-		Name string `json:"name"`
+		addedState
 	}
 	joinedMessage struct {
 		head
@@ -84,6 +85,8 @@ type (
 		head
 		Room roomState `json:"room"`
 		Seat string    `json:"seat"`
+
+		Sound bool `json:"sound"` // whether to play the cast's sound
 	}
 	// answerMessage is "published", "watching" and "restarted".
 	answerMessage struct {
@@ -168,6 +171,8 @@ type memberState struct {
 	Role  role   `json:"role"`
 	Name  string `json:"name"`
 	State string `json:"state"`
+
+	Display *placeState `json:"display,omitempty"` // displays only
 }
 
 // encode makes the frame of a message.

@@ -129,7 +129,9 @@ func TestBruteForceOnDisplaysFrom1000Addresses(t *testing.T) {
 	if len(text(next["code"])) != 8 || next["approve"] != true {
 		t.Fatalf("opened %v", next)
 	}
-	c.granted("created", message{"type": "create", "code": long["code"]})
+	prompt := asks(t, c, tv, message{"type": "create", "code": long["code"]}) // although it asks for nobody
+	tv.send(message{"type": "decide", "request": prompt["request"], "allow": true})
+	answered(t, c, "created")
 	tv.until("bound")
 	st.viewer(roomCode(created)) // rooms are not touched
 	host.granted("ok", message{"type": "end"})

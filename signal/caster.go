@@ -8,8 +8,8 @@ import (
 // create makes the session the caster of a room: a new one, or one that its ticket, its join token or (with --open) its
 // name stands for. With a code the display of that code is bound at once.
 func (h *Hub) create(t *turn, m *createRequest) *Error {
-	s, now := t.session, time.Now()
-	tk, refused := h.claim(t, m, now)
+	s := t.session
+	tk, refused := h.claim(t, m, time.Now())
 	if refused != nil {
 		return refused
 	}
@@ -17,16 +17,39 @@ func (h *Hub) create(t *turn, m *createRequest) *Error {
 	if refused != nil {
 		return refused
 	}
-	var shown *Session
-	if m.Code != "" {
-		found, refused := h.find(t, m.Code, onlyDisplay)
-		if refused != nil {
-			return refused
-		}
-		if r != nil && r.full(0) {
-			return refuse(CodeRoomFull, "")
-		}
-		shown = found.display
+	key, known := hashKey(roleCaster, m.Key)
+	if m.Code == "" {
+		return h.makeRoom(t, tk, key, known, nil)
+	}
+	found, refused := h.find(t, m.Code, onlyDisplay)
+	switch {
+	case refused != nil:
+		return refused
+	case r != nil && r.full(0):
+		return refuse(CodeRoomFull, "")
+	case h.draining:
+		return errDraining()
+	case !h.mustApprove(found.display.display.device, key):
+		return h.makeRoom(t, tk, key, known, found.display)
+	}
+	s.key, s.known = key, known
+	return h.askDisplay(t, found.display, func(t *turn) *Error { return h.makeRoom(t, tk, key, known, found.display) })
+}
+
+// makeRoom gives the session its room, with a display in it if shown is not nil. Where that has taken a while, because
+// people had to be asked, everything is looked at once more.
+func (h *Hub) makeRoom(t *turn, tk ticket, key deviceKey, known bool, shown *Session) *Error {
+	s, now := t.session, time.Now()
+	r, refused := h.roomToTake(tk)
+	switch {
+	case refused != nil:
+		return refused
+	case s.role != roleIdle:
+		return refuse(CodeBadState, "no longer idle")
+	case shown != nil && !free(shown):
+		return refuse(CodeDisplayGone, "the display is not free any more")
+	case shown != nil && r != nil && r.full(0):
+		return refuse(CodeRoomFull, "")
 	}
 	if refused := h.mayOpen(t, r, tk); refused != nil {
 		return refused
@@ -38,7 +61,7 @@ func (h *Hub) create(t *turn, m *createRequest) *Error {
 		h.dismissCaster(t, r)
 		h.adopt(r, tk)
 	}
-	s.role = roleCaster
+	s.role, s.key, s.known = roleCaster, key, known
 	r.grant = tk.Grant
 	h.settleGrant(s, tk.Grant)
 	p := r.place(s, roleCaster)
@@ -96,6 +119,7 @@ func (h *Hub) dismissCaster(t *turn, r *Room) {
 	}
 	r.caster.departed()
 	old := r.caster.session
+	h.withdrawAsks(old, refuse(CodeCancelled, "the room was taken over"))
 	old.push(endedMessage{head{"ended", 0}, endedReplaced})
 	old.role, old.seat = roleIdle, nil
 	h.leaveMedia(&t.outside, old)
@@ -172,16 +196,34 @@ func (h *Hub) addDisplay(t *turn, m *addRequest) *Error {
 	if h.draining {
 		return errDraining()
 	}
+	if m.Group != "" {
+		return h.addGroup(t, m.Group)
+	}
 	found, refused := h.find(t, m.Code, onlyDisplay)
 	if refused != nil {
 		return refused
 	}
+	shown, p := found.display, t.session.seat
+	add := func(t *turn) *Error {
+		switch {
+		case t.session.seat != p || r.caster != p:
+			return refuse(CodeBadState, "the room is no longer yours")
+		case !free(shown):
+			return refuse(CodeDisplayGone, "the display is not free any more")
+		case r.full(0):
+			return refuse(CodeRoomFull, "")
+		}
+		h.bind(shown, r)
+		t.answer(addedMessage{t.head("added"), addedState{shown.peer, shown.shownName()}})
+		return nil
+	}
 	if r.full(0) {
 		return refuse(CodeRoomFull, "")
 	}
-	h.bind(found.display, r)
-	t.answer(addedMessage{t.head("added"), found.display.peer, found.display.shownName()})
-	return nil
+	if h.mustApprove(shown.display.device, t.session.key) {
+		return h.askDisplay(t, shown, add)
+	}
+	return add(t)
 }
 
 // remove sends a viewer or display away. A viewer's ticket is void from then on.

@@ -53,6 +53,8 @@ type Config struct {
 	ClientAddr func(*http.Request) netip.Addr
 	// External is how the browser sees us: "http" or "https", and host or host:port. nil: from r.TLS and r.Host.
 	External func(*http.Request) (scheme, hostport string)
+	// Store keeps displays and groups. nil: they last as long as the Hub. It is closed by who made it, after the Hub.
+	Store Store
 	// Log gets a line for rooms that begin and end and for faults. nil: slog.Default().
 	Log *slog.Logger
 }
@@ -69,6 +71,8 @@ type timing struct {
 	renew    time.Duration // life of a display's code
 	previous time.Duration // how long the one before stays good
 	media    time.Duration // Publish and Watch
+	approval time.Duration // for people to answer
+	report   time.Duration // between two messages about the displays of a cast
 	health   time.Duration // between two messages about an encoder
 	beat     time.Duration // between two looks of an event stream at what is not told to it
 	comment  time.Duration // of silence on an event stream
@@ -81,7 +85,7 @@ var protocolTiming = timing{
 	hello: 10 * time.Second, silence: 45 * time.Second, ping: 15 * time.Second, write: 5 * time.Second,
 	linger: time.Second, grace: 60 * time.Second, gather: 200 * time.Millisecond, renew: 10 * time.Minute,
 	previous: 60 * time.Second, media: 10 * time.Second, health: 2 * time.Second, beat: time.Second,
-	comment: 15 * time.Second, attack: 15 * time.Minute, queue: 256,
+	comment: 15 * time.Second, approval: 30 * time.Second, report: 2 * time.Second, attack: 15 * time.Minute, queue: 256,
 }
 
 // bounds are limits of the whole server; beyond them stands server_busy. Tests lower them.
@@ -90,13 +94,14 @@ type bounds struct {
 	sessions int
 	rooms    int
 	displays int // that show a code: more of them make six digits easier to hit
+	devices  int // displays that are kept
 	guests   int // sessions over WHIP and WHEP; each keeps its offer
 	probes   int // connections of network tests
 	// probesOfOne is how many of those one address may have at a time.
 	probesOfOne int
 }
 
-var serverBounds = bounds{sockets: 12_000, sessions: 10_000, rooms: 2_000, displays: 2_000, guests: 4_000, probes: 64, probesOfOne: 24}
+var serverBounds = bounds{sockets: 12_000, sessions: 10_000, rooms: 2_000, displays: 2_000, devices: 10_000, guests: 4_000, probes: 64, probesOfOne: 24}
 
 // complete checks c and fills in defaults.
 func (c Config) complete() (Config, error) {
@@ -133,6 +138,9 @@ func (c Config) complete() (Config, error) {
 	}
 	if c.External == nil {
 		c.External = asReached
+	}
+	if c.Store == nil {
+		c.Store = nowhere{}
 	}
 	if c.Log == nil {
 		c.Log = slog.Default()

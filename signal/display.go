@@ -3,15 +3,15 @@ package signal
 import (
 	"net/netip"
 	"time"
-
-	"castcode/internal/jointoken"
 )
 
 // display is what a session has while it is a display.
 type display struct {
-	id   string // across sessions; its ticket holds it
-	name string
-	from netip.Prefix // its address, as limits count it
+	untold bool         // what is known of it has changed while it was away
+	device *device      // who it is, across sessions
+	vain   int          // questions in a row that were not answered
+	prompt *ask         // what the people before it are asked; nil for nothing
+	from   netip.Prefix // its address, as limits count it
 
 	code     string // "" while bound
 	previous string
@@ -26,36 +26,18 @@ func (d *display) stopTimer() {
 	}
 }
 
-// open makes the session a display. With a ticket it keeps the name it had; if the display of that ticket has
-// just lost its socket, as a reloaded page has, the new session takes its place in the room, too.
+// open makes the session a display. One that proves a device key is the display it was before, whatever became of its
+// page: another page with the same key is told `replaced`, and its place in a room is taken over. Without a key a ticket
+// brings the name back, and the place of a session that has just lost its socket.
 func (h *Hub) open(t *turn, m *openRequest) *Error {
 	s, now := t.session, time.Now()
-	d := &display{id: newID("d_"), name: s.name, from: network(t.addr)}
-	var before *Session
-	var given *grant
-	if t.token != nil {
-		tk, refused := h.presented(t, jointoken.Display, jointoken.Guest)
-		if refused != nil {
-			return refused
-		}
-		given = tk.Grant
+	c, refused := h.claimed(t, m, now)
+	if refused != nil {
+		return refused
 	}
-	if m.Ticket != "" {
-		tk, ok := h.verify(m.Ticket, displayTicket, now)
-		if !ok {
-			return refuse(CodeAuth, "ticket bad or expired")
-		}
-		d.name, given = tk.Name, tk.Grant
-		if before = h.displays[tk.Holder]; before == nil || before.sock == nil {
-			d.id = tk.Holder
-		} else {
-			before = nil // a second page with the ticket of the first: another display of that name
-		}
-	}
-	if m.Name != "" {
-		d.name = m.Name
-	}
-	gone, refused := h.mayShow(d.from, before)
+	before := c.before
+	from := network(t.addr)
+	gone, refused := h.mayShow(from, before)
 	if refused != nil {
 		return refused
 	}
@@ -63,24 +45,35 @@ func (h *Hub) open(t *turn, m *openRequest) *Error {
 		return refused
 	}
 	var r *Room
-	if before != nil && before.seat != nil {
-		r = before.seat.room
+	var tuned tuning
+	if before != nil {
+		if before.seat != nil {
+			r, tuned = before.seat.room, before.seat.tuning
+		}
+		if before.sock != nil {
+			before.sock.shut(closeReplaced, dropReplaced, "opened elsewhere")
+			before.sock = nil
+		}
+		h.forget(&t.outside, before)
 	}
-	if gone != nil {
+	if gone != nil && gone != before {
 		h.forget(&t.outside, gone)
 	}
+	h.settleDevice(c, t, m, now)
+	d := &display{device: c.device, from: from}
 	s.role, s.display = roleDisplay, d
-	h.displays[d.id] = s
-	h.settleGrant(s, given)
+	h.displays[d.device.ID] = s
+	h.settleGrant(s, c.grant)
 	h.newDisplayCode(s)
-	tk := h.sign(ticket{Kind: displayTicket, Holder: d.id, Name: d.name, Grant: given}, now, displayTicketLife)
-	t.answer(openedMessage{t.head("opened"), d.name, tk, d.code, d.expires(now), h.approvalForced()})
+	name := d.device.Name
+	tk := h.sign(ticket{Kind: displayTicket, Holder: d.device.ID, Name: name, Grant: c.grant}, now, displayTicketLife)
+	t.answer(openedMessage{t.head("opened"), name, tk, d.code, d.expires(now), h.approvalForced(), d.device.state()})
 	switch {
 	case r != nil:
-		h.bind(s, r)
+		h.bindTuned(s, r, tuned)
 	case m.Seat != "":
 		h.rebind(s, m.Seat)
-	case given != nil:
+	case c.grant != nil:
 		h.seatInItsRoom(s)
 	}
 	return nil
@@ -155,21 +148,35 @@ func (h *Hub) spendCode(d *display) {
 }
 
 // bind puts a display into a room.
-func (h *Hub) bind(s *Session, r *Room) {
+func (h *Hub) bind(s *Session, r *Room) { h.bindTuned(s, r, tuning{sound: r.sounding()}) }
+
+// bindTuned puts a display into a room, with what the caster has set for it.
+func (h *Hub) bindTuned(s *Session, r *Room, as tuning) {
+	h.loseAsks(s)
 	h.spendCode(s.display)
 	p := r.place(s, roleDisplay)
+	p.tuning = as
 	p.arrived()
 	h.touch(r)
 	p.seen = r.version
-	s.push(boundMessage{head{"bound", 0}, p.view(), h.signSeat(s, r)})
+	s.push(boundMessage{head{"bound", 0}, p.view(), h.signSeat(s, r), p.sounds()})
+	if d := s.display.device; !d.Bound {
+		d.Bound = true
+		h.keepDevice(d)
+	}
+	r.startReports()
 }
 
 // closeDisplay is the end of a display as such; its seat is gone before.
 func (h *Hub) closeDisplay(s *Session) {
+	d := s.display.device
+	h.loseAsks(s)
 	h.spendCode(s.display)
-	if h.displays[s.display.id] == s {
-		delete(h.displays, s.display.id)
+	if h.displays[d.ID] == s {
+		delete(h.displays, d.ID)
 	}
+	d.Seen = time.Now()
+	h.keepDevice(d)
 	s.display = nil
 	s.role = roleIdle
 }

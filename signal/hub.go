@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"castcode/internal/store"
+
 	"github.com/gorilla/websocket"
 )
 
@@ -52,6 +54,9 @@ type Hub struct {
 	codes    *codes
 	dirty    []*Room               // changed in this section
 	awaited  map[string][]*Session // displays that wait for a room after a restart, by its id
+	devices  map[string]*device    // displays that are kept, by id
+	keys     map[deviceKey]*device // the same, by the hash of their key
+	groups   map[string]*store.Group
 
 	resources map[token]*resource // by the secret in the URL
 	probes    probes
@@ -104,6 +109,7 @@ func newHub(c Config, t timing, b bounds) (*Hub, error) {
 		},
 		sockets: map[*socket]struct{}{}, sessions: map[string]*Session{}, resumes: map[token]*Session{},
 		displays: map[string]*Session{}, rooms: map[string]*Room{}, casts: map[string]*Room{},
+		devices: map[string]*device{}, keys: map[deviceKey]*device{}, groups: map[string]*store.Group{},
 		names: map[string]*Room{}, codes: newCodes(codeKey),
 		displayFailures: newAddressLimit(5, 10), roomFailures: newAddressLimit(10, 30),
 		guestFailures: newAddressLimit(guestFailuresPerMinute, guestFailureBurst),
@@ -114,6 +120,9 @@ func newHub(c Config, t timing, b bounds) (*Hub, error) {
 	}
 	if c.RoomsPerDay > 0 {
 		h.newRooms = newAddressLimit(float64(c.RoomsPerDay)/(24*60), c.RoomsPerDay)
+	}
+	if err := h.loadDevices(); err != nil {
+		return nil, err
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	return h, nil
@@ -129,6 +138,7 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	k := newSocket(h, h.cfg.ClientAddr(r), bareHost(hostport))
+	k.agent = r.UserAgent()
 	if !h.admit(k) {
 		h.tally.drop(dropBusy)
 		w.Header().Set("Retry-After", "5")
@@ -281,6 +291,7 @@ func (h *Hub) PeerChanged(peer, state string) {
 func (h *Hub) Counts() Counts {
 	var c Counts
 	h.section(func() {
+		c.Kept, c.Groups = len(h.devices), len(h.groups)
 		c.Sockets, c.Sessions, c.Rooms, c.Streams = len(h.sockets), len(h.sessions), len(h.rooms), h.streams
 		c.Probes = len(h.probes.open)
 		for _, s := range h.sessions {

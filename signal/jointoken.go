@@ -186,7 +186,7 @@ func (h *Hub) settleGrant(s *Session, g *grant) {
 	if g.Name != "" {
 		s.name = g.Name
 		if s.display != nil {
-			s.display.name = g.Name
+			s.display.device.Name = g.Name
 		}
 	}
 	if g.Until > 0 {

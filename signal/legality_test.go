@@ -1,6 +1,7 @@
 package signal
 
 import (
+	"fmt"
 	"maps"
 	"testing"
 )
@@ -8,8 +9,8 @@ import (
 // legal is the table of docs/protocol.md, written once more: the states in which each message is legal.
 var legal = map[string]state{
 	"hello":     stateNew,
-	"ping":      stateIdle | stateDisplay | stateBound | stateCaster | stateViewer | stateWaiting,
-	"ice":       stateIdle | stateDisplay | stateBound | stateCaster | stateViewer | stateWaiting,
+	"ping":      stateIdle | stateDisplay | stateBound | stateCaster | stateViewer | stateAsking | stateWaiting,
+	"ice":       stateIdle | stateDisplay | stateBound | stateCaster | stateViewer | stateAsking | stateWaiting,
 	"open":      stateIdle,
 	"look":      stateIdle | stateCaster,
 	"create":    stateIdle,
@@ -26,11 +27,19 @@ var legal = map[string]state{
 	"watch":     stateViewer | stateBound,
 	"restart":   stateCaster | stateViewer | stateBound,
 	"leave":     stateDisplay | stateBound | stateViewer | stateWaiting,
+	"configure": stateDisplay | stateBound,
+	"decide":    stateDisplay | stateBound,
+	"forget":    stateDisplay | stateBound,
+	"cancel":    stateAsking | stateCaster,
+	"display":   stateCaster,
+	"group":     stateCaster,
+	"ungroup":   stateCaster,
+	"groups":    stateCaster,
 }
 
 var stateNames = map[state]string{
 	stateNew: "new", stateIdle: "idle", stateDisplay: "display", stateBound: "bound", stateCaster: "caster",
-	stateViewer: "viewer", stateWaiting: "waiting",
+	stateViewer: "viewer", stateAsking: "asking", stateWaiting: "waiting",
 }
 
 // TestLegality sends every message in every state. What is refused leaves the session as it was, what is legal is
@@ -45,10 +54,26 @@ func TestLegality(t *testing.T) {
 		"hello": "welcome", "ping": "pong", "ice": "ice", "open": "opened", "look": "found", "create": "created",
 		"publish": "published", "unpublish": "ok", "status": "ok", "add": "added", "remove": "ok", "end": "ok", "join": "joined",
 		"watch": "watching", "restart": "restarted", "leave": "ok", "settings": "settings", "rotate": "rotated", "admit": "ok",
+		"configure": "ok", "decide": "ok", "forget": "ok", "cancel": "ok", "display": "ok", "group": "groups", "ungroup": "groups",
+		"groups": "groups",
 	}
 	becomes := map[string]state{
 		"hello": stateIdle, "open": stateDisplay, "create": stateCaster, "end": stateIdle, "join": stateViewer,
 		"leave": stateIdle,
+	}
+	tvs, casters := 0, 0
+	// keyed makes a display that remembers a caster, and is asked about another one, if it is asked for.
+	keyed := func() *client {
+		tvs++
+		c, opened := st.keyed("tv", fmt.Sprint("tv", tvs))
+		c.granted("ok", message{"type": "configure", "approval": "unknown"})
+		friend := st.enter()
+		prompt := asks(t, friend, c, message{"type": "create", "code": opened["code"], "key": keyOf("friend")})
+		c.send(message{"type": "decide", "request": prompt["request"], "allow": true, "always": true})
+		c.until("bound")
+		friend.granted("ok", message{"type": "end"})
+		c.until("code")
+		return c
 	}
 	// bring makes a client in that state, and fresh what it may ask for: codes and peers of its own.
 	bring := func(t *testing.T, in state) *client {
@@ -57,15 +82,21 @@ func TestLegality(t *testing.T) {
 		case stateNew:
 			return st.connect("")
 		case stateDisplay:
-			c, _ := st.display("tv")
-			return c
+			return keyed()
 		case stateBound:
-			c, code := st.display("tv")
-			host.granted("added", message{"type": "add", "code": code})
+			c := keyed()
+			c.granted("ok", message{"type": "configure", "approval": "never"})
+			host.granted("added", message{"type": "add", "code": st.codeOf(c)})
 			c.until("bound")
 			return c
 		case stateCaster:
-			c, _ := st.caster()
+			casters++
+			c, _ := st.keyedCaster(fmt.Sprint("caster", casters))
+			return c
+		case stateAsking:
+			tv, code := st.guarded(fmt.Sprint("guarded", st.hub.Counts().Kept), approveAlways)
+			c := st.enter()
+			asks(t, c, tv, message{"type": "create", "code": code})
 			return c
 		case stateViewer:
 			return st.viewer(roomCode(created))
@@ -98,6 +129,41 @@ func TestLegality(t *testing.T) {
 			m["code"] = code
 		case "join":
 			m["code"] = roomCode(created)
+		case "configure":
+			m["approval"] = "always"
+		case "display":
+			m["sound"] = true
+		case "decide":
+			m["request"], m["allow"] = "a_nothing", true
+			if in == stateDisplay {
+				asks(t, st.enter(), c, message{"type": "create", "code": st.codeOf(c), "key": keyOf("stranger")})
+			}
+			if in == stateBound {
+				st.hub.section(func() { st.hub.prompt(askGroup, st.hub.sessions[host.peer], st.hub.sessions[c.peer], nil, nil) })
+			}
+			st.hub.section(func() {
+				if s := st.hub.sessions[c.peer]; s != nil && s.display != nil {
+					m["request"] = s.display.prompt.id
+				}
+			})
+			m["allow"] = false // in these states it changes nothing
+		case "forget":
+			m["caster"] = "c_nobody"
+			st.hub.section(func() {
+				if s := st.hub.sessions[c.peer]; s != nil && s.display != nil {
+					m["caster"] = s.display.device.Allowed[0].ID
+				}
+			})
+		case "group", "ungroup":
+			m["name"], m["group"] = "Halls", "g_nobody"
+			if in == stateCaster {
+				tvs++
+				_, opened := st.keyed("more", fmt.Sprint("more", tvs))
+				c.granted("added", message{"type": "add", "code": opened["code"]})
+				if kind == "ungroup" {
+					m["group"] = c.granted("groups", message{"type": "group", "name": "Halls"})["groups"].([]any)[0].(map[string]any)["id"]
+				}
+			}
 		case "remove":
 			m["peer"] = "p_nobody"
 			if in == stateCaster {
@@ -122,6 +188,9 @@ func TestLegality(t *testing.T) {
 					got := c.granted(answers[kind], m)
 					if next, ok := becomes[kind]; ok {
 						after = next
+					}
+					if kind == "cancel" && in == stateAsking {
+						after = stateIdle
 					}
 					if kind == "hello" {
 						c.note(got)

@@ -43,6 +43,16 @@ type Media interface {
 	// Ingest tells what the source of cast sends now, stream by stream, in the order of Layers with the sound behind. It is
 	// empty without a caster.
 	Ingest(cast string) []Ingest
+	// View tells what peer gets. ok is false when it has no connection.
+	View(peer string) (view View, ok bool)
+}
+
+// View is what somebody who watches gets, by the last report of the client.
+type View struct {
+	Width, Height int           // of the main picture that is sent to it, in pixels; 0 where that is not known
+	Loss          float64       // part of the packets that its path lost lately, 0 to 1
+	RoundTrip     time.Duration // 0 before the first report
+	Streams       bool          // its media goes over TCP
 }
 
 // MediaLine is an m-line of an offer as it stands there.

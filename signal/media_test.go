@@ -18,12 +18,13 @@ type fakeMedia struct {
 	held    chan struct{} // guarded by mu; nil: Leave returns at once
 	layers  []Layer       // guarded by mu, like ingest: what a cast has
 	ingest  []Ingest
+	views   map[string]View // guarded by mu, by peer
 
 	stubborn string // guarded by mu: what Restart answers, "" for yes
 }
 
 func newFakeMedia() *fakeMedia {
-	return &fakeMedia{arrived: make(chan string, 16), gate: make(chan struct{})}
+	return &fakeMedia{arrived: make(chan string, 16), gate: make(chan struct{}), views: map[string]View{}}
 }
 
 type codedError struct{ code, reason string }
@@ -152,6 +153,20 @@ func (f *fakeMedia) Ingest(string) []Ingest {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.ingest
+}
+
+func (f *fakeMedia) View(peer string) (View, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	v, ok := f.views[peer]
+	return v, ok
+}
+
+// sees is what View says of peer from now on.
+func (f *fakeMedia) sees(peer string, v View) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.views[peer] = v
 }
 
 // calls are all calls so far that start with what.

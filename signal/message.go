@@ -26,9 +26,10 @@ const (
 	stateBound   // a display in a room
 	stateCaster
 	stateViewer
+	stateAsking  // waits for a display's answer to its create
 	stateWaiting // in the lobby of a room
 
-	stateAny = stateIdle | stateDisplay | stateBound | stateCaster | stateViewer | stateWaiting
+	stateAny = stateIdle | stateDisplay | stateBound | stateCaster | stateViewer | stateAsking | stateWaiting
 )
 
 // request is a decoded message of a client. check says what is wrong with its fields beyond their kinds, or "".
@@ -59,6 +60,14 @@ var verbs = map[string]verb{
 	"join":      {stateIdle, func() request { return new(joinRequest) }},
 	"watch":     {stateViewer | stateBound, func() request { return new(watchRequest) }},
 	"restart":   {stateCaster | stateViewer | stateBound, func() request { return new(restartRequest) }},
+	"configure": {stateDisplay | stateBound, func() request { return new(configureRequest) }},
+	"decide":    {stateDisplay | stateBound, func() request { return new(decideRequest) }},
+	"forget":    {stateDisplay | stateBound, func() request { return new(forgetRequest) }},
+	"cancel":    {stateAsking | stateCaster, func() request { return new(cancelRequest) }},
+	"display":   {stateCaster, func() request { return new(displayRequest) }},
+	"group":     {stateCaster, func() request { return new(groupRequest) }},
+	"ungroup":   {stateCaster, func() request { return new(ungroupRequest) }},
+	"groups":    {stateCaster, func() request { return new(groupsRequest) }},
 	"leave":     {stateDisplay | stateBound | stateViewer | stateWaiting, func() request { return new(leaveRequest) }},
 }
 
@@ -76,6 +85,7 @@ type (
 		Ticket string
 		Seat   string
 		Name   string
+		Key    string
 	}
 	lookRequest   struct{ Code string }
 	createRequest struct {
@@ -83,13 +93,14 @@ type (
 		Code   string
 		Ticket string
 		Room   string
+		Key    string
 	}
 	publishRequest struct {
 		Offer string
 		Slots map[string]string
 	}
 	statusRequest    struct{ Frozen *bool }
-	addRequest       struct{ Code string }
+	addRequest       struct{ Code, Group string }
 	removeRequest    struct{ Peer string }
 	endRequest       struct{}
 	unpublishRequest struct{}
@@ -109,6 +120,25 @@ type (
 	}
 	restartRequest struct{ Offer string }
 	leaveRequest   struct{}
+
+	configureRequest struct{ deviceChange }
+	decideRequest    struct {
+		Request string
+		Allow   *bool
+		Always  bool
+	}
+	forgetRequest  struct{ Caster string }
+	cancelRequest  struct{}
+	displayRequest struct {
+		Peer          string
+		Sound         *bool
+		Width, Height *int
+		Identify      bool
+		Name          *string
+	}
+	groupRequest   struct{ Name string }
+	ungroupRequest struct{ Group string }
+	groupsRequest  struct{}
 )
 
 func (*pingRequest) check() string      { return "" }
@@ -117,7 +147,58 @@ func (*endRequest) check() string       { return "" }
 func (*unpublishRequest) check() string { return "" }
 func (*leaveRequest) check() string     { return "" }
 func (*lookRequest) check() string      { return "" } // an empty code is code_format, like any other that is no code
-func (*addRequest) check() string       { return "" }
+func (*cancelRequest) check() string    { return "" }
+func (*groupsRequest) check() string    { return "" }
+
+func (m *addRequest) check() string {
+	if len(m.Group) > maxPeer || m.Group != "" && m.Code != "" {
+		return "either code or group is needed"
+	}
+	return ""
+}
+
+func (m *decideRequest) check() string {
+	if m.Request == "" || len(m.Request) > maxPeer || m.Allow == nil {
+		return "request or allow is missing"
+	}
+	return ""
+}
+
+func (m *forgetRequest) check() string { return checkID(m.Caster) }
+
+func (m *ungroupRequest) check() string { return checkID(m.Group) }
+
+func (m *groupRequest) check() string {
+	if why := checkName(&m.Name); why != "" {
+		return why
+	}
+	if m.Name == "" {
+		return "name is missing"
+	}
+	return ""
+}
+
+func (m *displayRequest) check() string {
+	if len(m.Peer) > maxPeer {
+		return "peer is too long"
+	}
+	if m.Name != nil {
+		if m.Peer == "" {
+			return "a name is for one display"
+		}
+		if why := checkName(m.Name); why != "" {
+			return why
+		}
+	}
+	return checkSize(m.Width, m.Height)
+}
+
+func checkID(id string) string {
+	if id == "" || len(id) > maxPeer {
+		return "id is missing or too long"
+	}
+	return ""
+}
 
 func (m *helloRequest) check() string {
 	if len(m.Resume) > maxTicket {
@@ -133,6 +214,9 @@ func (m *openRequest) check() string {
 	if m.Ticket != "" && m.Token != "" {
 		return "either ticket or token, not both"
 	}
+	if why := checkKey(m.Key); why != "" {
+		return why
+	}
 	return checkName(&m.Name)
 }
 
@@ -142,6 +226,9 @@ func (m *createRequest) check() string {
 	}
 	if m.Token != "" && (m.Ticket != "" || m.Room != "") {
 		return "a token says which room; neither ticket nor room goes with it"
+	}
+	if why := checkKey(m.Key); why != "" {
+		return why
 	}
 	return checkName(&m.Room)
 }

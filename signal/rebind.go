@@ -13,7 +13,7 @@ const seatTicket ticketKind = "seat"
 
 // signSeat gives a bound display the proof of its seat.
 func (h *Hub) signSeat(s *Session, r *Room) string {
-	return h.tickets.sign(ticket{Kind: seatTicket, Room: r.id, Holder: s.display.id}, time.Now(), seatTicketLife)
+	return h.tickets.sign(ticket{Kind: seatTicket, Room: r.id, Holder: s.display.device.ID}, time.Now(), seatTicketLife)
 }
 
 // rebind brings a display that has just opened back to its room: at once if the room is there, else as soon as its
@@ -26,7 +26,7 @@ func (h *Hub) rebind(s *Session, seat string) {
 		return
 	}
 	tk, ok := h.verify(seat, seatTicket, now)
-	if !ok || tk.Holder != s.display.id {
+	if !ok || tk.Holder != s.display.device.ID {
 		return
 	}
 	if r := h.rooms[tk.Room]; r != nil {
@@ -51,7 +51,7 @@ func (h *Hub) welcomeBack(r *Room) {
 		return
 	}
 	for _, s := range waiting {
-		there := s.role == roleDisplay && s.seat == nil && s.sock != nil && h.displays[s.display.id] == s
+		there := s.role == roleDisplay && s.seat == nil && s.sock != nil && h.displays[s.display.device.ID] == s
 		if there && !r.full(0) {
 			h.bind(s, r)
 		}

@@ -31,6 +31,7 @@ type Room struct {
 	live   bool // media arrives
 	lost   bool // the source's connection failed or is gone, or a new caster has not published yet
 	frozen bool
+	hushed bool // the caster has switched the displays' sound off
 	slots  map[string]string
 
 	toldLive bool // the sink knows that media arrives
@@ -44,6 +45,7 @@ type Room struct {
 	queued  bool        // stands in Hub.dirty
 	vigil   *time.Timer // ends a room that has neither caster nor encoder, nil while none is due
 	health  health      // of the encoder
+	reports reports     // about displays, to the caster
 
 	layers   []Layer // as the media plane said it last
 	layersAt time.Time
@@ -64,6 +66,7 @@ type seat struct {
 	media   string // what PeerChanged said last, "" before
 	seen    uint64 // version of the room that it was told
 	told    bool   // the sink knows of it
+	tuning  tuning // of a display
 }
 
 // newRoom makes the room that tk tells of; what tk leaves open is fresh.
@@ -107,6 +110,7 @@ func (r *Room) stopTimer() {
 		r.opening = nil
 	}
 	r.health.stop()
+	r.stopReports()
 }
 
 // place gives s a seat. An encoder gets none of the room's places before its media is accepted.
@@ -195,6 +199,10 @@ func (p *seat) state() string {
 func (p *seat) view() roomState { return p.room.view(p.role == roleCaster) }
 
 func (r *Room) view(asCaster bool) roomState {
+	var key deviceKey
+	if asCaster {
+		key = r.caster.session.key
+	}
 	v := roomState{
 		ID: r.id, Name: r.shownName(), State: r.state(), Slots: maps.Clone(r.slots), Capacity: max(0, r.capacity()),
 		Locked: r.rules.Locked, Starts: milliseconds(r.opensIn(time.Now())),
@@ -216,7 +224,11 @@ func (r *Room) view(asCaster bool) roomState {
 			v.Viewers++
 		}
 		if asCaster {
-			v.Members = append(v.Members, memberState{p.session.peer, p.role, p.session.shownName(), p.state()})
+			m := memberState{Peer: p.session.peer, Role: p.role, Name: p.session.shownName(), State: p.state()}
+			if p.role == roleDisplay {
+				m.Display = p.placeState(key)
+			}
+			v.Members = append(v.Members, m)
 		}
 	}
 	return v
@@ -312,6 +324,7 @@ func (h *Hub) endRoom(o *outside, r *Room, reason string) {
 	var members []*Session
 	if r.caster != nil {
 		s := r.caster.session
+		h.withdrawAsks(s, refuse(CodeCancelled, "the room has ended"))
 		s.seat, s.role = nil, roleIdle
 		members = append(members, s)
 	}

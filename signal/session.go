@@ -51,6 +51,9 @@ type Session struct {
 	display *display    // a display's code and name, nil for other roles
 	grant   *grant      // of the join token by which it has its place, nil without one
 	lease   *time.Timer // until that place ends, nil when it does not
+	key     deviceKey   // a caster's, when known
+	known   bool        // it has shown a device key as a caster
+	asks    []*ask      // what it has asked displays and waits for
 	leaving int         // Leave and End calls on their way that may close this peer's connection
 	settled chan struct{}
 }
@@ -74,6 +77,8 @@ func (s *Session) state() state {
 		return stateBound
 	case s.role == roleDisplay:
 		return stateDisplay
+	case len(s.asks) > 0:
+		return stateAsking
 	default:
 		return stateIdle
 	}
@@ -82,7 +87,7 @@ func (s *Session) state() state {
 // shownName is how others see the session.
 func (s *Session) shownName() string {
 	if s.display != nil {
-		return s.display.name
+		return s.display.device.Name
 	}
 	return s.name
 }
@@ -192,6 +197,7 @@ func (h *Hub) resumeSession(k *socket, re uint64, s *Session, m *helloRequest, i
 		switch s.state() {
 		case stateDisplay:
 			h.showCode(s)
+			h.showPrompt(s)
 		case stateWaiting:
 			h.touch(s.held.room) // it is back
 			s.push(h.waitingMessage(head{"waiting", 0}, s.held))
@@ -203,8 +209,13 @@ func (h *Hub) resumeSession(k *socket, re uint64, s *Session, m *helloRequest, i
 			} else {
 				s.push(roomMessage{head{"room", 0}, s.seat.view()})
 			}
-			if s.role == roleCaster {
+			switch s.role {
+			case roleCaster:
 				s.seat.room.tellEncoder()
+			case roleDisplay:
+				h.tellSound(s.seat)
+				h.showPrompt(s)
+			default:
 			}
 		}
 	})
@@ -218,6 +229,7 @@ func (h *Hub) attach(s *Session, k *socket) {
 		s.expiry = nil
 	}
 	s.away++
+	h.withdrawAsks(s, nil) // whoever has asked was on the socket before
 	s.sock = k
 	k.session = s
 	k.extend(h.timing.silence)
@@ -241,6 +253,7 @@ func (h *Hub) detach(s *Session, k *socket) {
 		if s.sock != k || h.closed {
 			return
 		}
+		h.withdrawAsks(s, nil)
 		s.sock = nil
 		s.away++
 		s.lost = time.Now()
@@ -277,6 +290,7 @@ func (h *Hub) expire(o *outside, s *Session) {
 // forget removes a session from everywhere. A caster has to have lost its room before.
 func (h *Hub) forget(o *outside, s *Session) {
 	s.stopTimers()
+	h.withdrawAsks(s, nil)
 	if s.seat != nil {
 		h.vacate(o, s)
 	}

@@ -23,6 +23,7 @@ type socket struct {
 	hub     *Hub
 	addr    netip.Addr    // of the client, for limits
 	host    string        // by which the client reached us
+	agent   string        // what the client says of itself, to be shown to people
 	queue   chan []byte   // never closed; frames for the writer
 	closing chan struct{} // closed by shut
 	read    chan struct{} // closed when the reader is over

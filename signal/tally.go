@@ -40,6 +40,8 @@ type Counts struct {
 	Sockets  int // open
 	Sessions int // with or without a socket
 	Displays int // sessions that are displays, bound or not
+	Kept     int // displays that are remembered, here or not
+	Groups   int
 	Rooms    int
 	Casters  int // whose socket is there
 	Viewers  int // sessions that are viewers

@@ -90,3 +90,31 @@ func agentName(header, usual string) string {
 	}
 	return usual
 }
+
+// deviceKinds tell by User-Agent what somebody has in the hand; the first that fits counts.
+var deviceKinds = []struct{ mark, kind string }{
+	{"smart-tv", "tv"},
+	{"smarttv", "tv"},
+	{"web0s", "tv"},
+	{"tizen", "tv"},
+	{"ipad", "tablet"},
+	{"tablet", "tablet"},
+	{"iphone", "phone"},
+	{"mobile", "phone"},
+	{"android", "tablet"}, // phones say "Mobile"
+	{"windows", "computer"},
+	{"macintosh", "computer"},
+	{"cros", "computer"},
+	{"linux", "computer"},
+}
+
+// deviceKind is a word for the device of a client, "" when it does not say.
+func deviceKind(header string) string {
+	header = strings.ToLower(header[:min(len(header), 256)])
+	for _, k := range deviceKinds {
+		if strings.Contains(header, k.mark) {
+			return k.kind
+		}
+	}
+	return ""
+}

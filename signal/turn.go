@@ -110,6 +110,22 @@ func (h *Hub) do(t *turn, m request) *Error {
 		return h.watch(t, m)
 	case *restartRequest:
 		return h.restart(t, m)
+	case *configureRequest:
+		return h.configure(t, m)
+	case *decideRequest:
+		return h.decide(t, m)
+	case *forgetRequest:
+		return h.forgetCaster(t, m)
+	case *cancelRequest:
+		return h.cancelAsks(t)
+	case *displayRequest:
+		return h.tuneDisplay(t, m)
+	case *groupRequest:
+		return h.saveGroup(t, m)
+	case *ungroupRequest:
+		return h.dropGroup(t, m)
+	case *groupsRequest:
+		return h.listGroups(t)
 	case *leaveRequest:
 		return h.leave(t)
 	default:

@@ -330,7 +330,7 @@ func TestErrorFrame(t *testing.T) {
 
 func FuzzDecode(f *testing.F) {
 	for kind := range verbs {
-		f.Add([]byte(`{"type":"` + kind + `","id":1,"version":1,"code":"123456","offer":"x","slots":{"0":"audio"},"peer":"p","frozen":true}`))
+		f.Add([]byte(`{"type":"` + kind + `","id":1,"version":1,"code":"123456","offer":"x","slots":{"0":"audio"},"peer":"p","frozen":true,"key":"kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk","group":"","name":"n","request":"a","allow":true,"caster":"c","off":{"from":"20:00","to":"07:00"}}`))
 		f.Add([]byte(`{"type":"` + kind + `","name":"n","waiting":true,"locked":false,"pin":"1234","capacity":9,"starts":1000,"link":true}`))
 		f.Add([]byte(`{"type":"` + kind + `","link":"x","pin":"１２３４","peer":"p","all":false,"allow":true}`))
 		f.Add([]byte(`{"type":"` + kind + `","token":"e30.e30.c2ln","ticket":""}`))

@@ -241,6 +241,9 @@ func (h *Hub) watch(t *turn, m *watchRequest) *Error {
 				h.touch(p.room)
 			case s.seat == p && refused == nil:
 				t.answer(answerMessage{t.head("watching"), answer})
+				if p.role == roleDisplay {
+					h.limitSize(&t.outside, s)
+				}
 			}
 		})
 		return refused

@@ -64,6 +64,16 @@ interface Member {
   role: "display" | "viewer";
   name: string;
   state: "connecting" | "live" | "away";
+  /** Displays only. */
+  display?: {
+    id: string;
+    sound: boolean;
+    muted: boolean;
+    width: number;
+    height: number;
+    kept: boolean;
+    remembers: boolean;
+  };
 }
 
 /** One message of the signaling socket. */

@@ -19,6 +19,7 @@ func (s *server) admin() http.Handler {
 	m := http.NewServeMux()
 	m.HandleFunc("GET /healthz", s.site.health)
 	m.Handle("GET /metrics", metrics.Handler(s.samples))
+	(&displayDoor{hub: s.hub, guarded: s.cfg.AdminToken.Reveal() != ""}).routes(m)
 	m.HandleFunc("GET /debug/pprof/", pprof.Index)
 	m.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	m.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
@@ -82,6 +83,8 @@ func (s *server) samples() []metrics.Sample {
 	gauge("sockets", "signaling sockets", people.Sockets)
 	gauge("sessions", "sessions, with or without a socket", people.Sessions)
 	gauge("displays", "displays, bound or not", people.Displays)
+	gauge("displays_kept", "displays that are remembered, here or not", people.Kept)
+	gauge("groups", "groups of displays", people.Groups)
 	gauge("rooms", "rooms", people.Rooms)
 	gauge("viewers", "sessions that are viewers", people.Viewers)
 	gauge("waiting", "people in the lobby of a room", people.Waiting)
@@ -107,6 +110,16 @@ func (s *server) samples() []metrics.Sample {
 		total("webhook_failures_total", "attempts to post an event that failed", said.Failed)
 		reasons("webhook_drops_total", "events that were never posted", "reason", said.Dropped)
 	}
+	disk := s.kept.Status()
+	failing := 0
+	if disk.Failing != nil {
+		failing = 1
+	}
+	gauge("store_failing", "1 while the disk does not take what changes", failing)
+	gauge("store_pending", "changes that are not on the disk yet", disk.Pending)
+	total("store_writes_total", "transactions that are on the disk", disk.Writes)
+	total("store_failures_total", "transactions that failed", disk.Failures)
+	total("store_refused_total", "changes that are not kept, because too many waited or they were too large", disk.Refused)
 
 	wire := s.ports.udpCounts()
 	total("udp_received_total", "datagrams received", wire.Received)

@@ -29,6 +29,12 @@ func (p plane) Ingest(cast string) []control.Ingest {
 	return convert(p.Engine.Ingest(cast), func(in sfu.Ingest) control.Ingest { return control.Ingest(in) })
 }
 
+// View implements control.Media.
+func (p plane) View(peer string) (control.View, bool) {
+	view, ok := p.Engine.View(peer)
+	return control.View(view), ok
+}
+
 func convert[From, To any](from []From, one func(From) To) []To {
 	to := make([]To, 0, len(from))
 	for _, f := range from {

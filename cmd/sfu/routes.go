@@ -30,13 +30,14 @@ const (
 
 // site is what the public port serves over HTTP.
 type site struct {
-	socket     http.Handler // /ws
-	probe      http.Handler // /probe
-	whip, whep http.Handler // what is below /whip/ and /whep/
-	ca         []byte       // PEM; nil when there is no local CA
-	profile    []byte       // the same for Apple's systems
-	print      string       // fingerprint of the CA
-	mode       string       // of TLS
+	trouble    func() string // lines about what works worse than it should, for /healthz; may be nil
+	socket     http.Handler  // /ws
+	probe      http.Handler  // /probe
+	whip, whep http.Handler  // what is below /whip/ and /whep/
+	ca         []byte        // PEM; nil when there is no local CA
+	profile    []byte        // the same for Apple's systems
+	print      string        // fingerprint of the CA
+	mode       string        // of TLS
 	hsts       bool
 	plain      bool            // everything is served over plain HTTP too (--tls off)
 	displays   func() []string // our names; nil: displays and viewers are not served over plain HTTP
@@ -290,7 +291,11 @@ func (s *site) health(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "draining", http.StatusServiceUnavailable)
 		return
 	}
-	_, _ = io.WriteString(w, "ok\n") // the client has gone
+	text := "ok\n"
+	if s.trouble != nil {
+		text += s.trouble()
+	}
+	_, _ = io.WriteString(w, text) // the client has gone
 }
 
 // drawQR draws the text of the body as an SVG picture. The text may hold a code, so it is not in the URL.

@@ -10,11 +10,13 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
 
 	"castcode/internal/logging"
+	"castcode/internal/store"
 	"castcode/internal/tlsutil"
 	"castcode/internal/webhook"
 	"castcode/sfu"
@@ -30,6 +32,9 @@ const (
 	lastEvents   = time.Second // beside shutdownTime
 )
 
+// storeFile is where displays and groups are kept, within the data directory.
+const storeFile = "state.db"
+
 // defaultAdmin is the admin address that nobody chose: if it is taken, the server starts without.
 const defaultAdmin = "127.0.0.1:9443"
 
@@ -38,6 +43,7 @@ type server struct {
 	cfg        *Config
 	log        *logging.Log
 	store      *tlsutil.Store
+	kept       *store.Store // displays and groups
 	source     *tlsutil.Source
 	ports      ports
 	advertised *advertised
@@ -82,6 +88,10 @@ func serve(ctx context.Context, cfg *Config, env func(string) (string, bool), st
 func (s *server) start(ctx context.Context) error {
 	var err error
 	if s.store, err = tlsutil.OpenStore(s.cfg.Data, s.log.Logger); err != nil {
+		return err
+	}
+	s.kept, err = store.Open(store.Options{Path: filepath.Join(s.cfg.Data, storeFile), Log: s.log.Logger})
+	if err != nil {
 		return err
 	}
 	s.source, err = tlsutil.Open(tlsutil.Config{
@@ -139,7 +149,7 @@ func (s *server) planes() error {
 	config := control.Config{
 		Media: plane{s.engine}, ICE: s.ice().forPeer, Gone: s.gone, Key: s.store.Key(), Origins: s.cfg.Origins,
 		Capacity: orNone(s.cfg.Capacity), DisplaysPerAddress: orNone(s.cfg.DisplaysPerAddress),
-		RoomsPerDay: orNone(s.cfg.RoomsPerDay), Open: s.cfg.Open,
+		RoomsPerDay: orNone(s.cfg.RoomsPerDay), Store: s.kept, Open: s.cfg.Open,
 		ClientAddr: trusted.client, External: trusted.external, Log: s.log.Logger, Sink: sink,
 	}
 	if s.tokens != nil {
@@ -213,7 +223,7 @@ func (s *server) http() error {
 		socket: s.hub, probe: s.hub.Probe(), shown: s.source.Last, whip: s.hub.WHIP(), whep: s.hub.WHEP(), mode: string(s.cfg.TLS), plain: s.cfg.TLS == tlsutil.Off,
 		hsts:     s.cfg.TLS == tlsutil.ACME || s.cfg.TLS == tlsutil.Files,
 		external: proxies(s.cfg.TrustedProxies).external, httpsPort: s.ports.port(),
-		challenges: s.source.Challenge,
+		challenges: s.source.Challenge, trouble: s.trouble,
 	}
 	if s.cfg.HTTPDisplays {
 		s.site.displays = s.plainNames
@@ -331,4 +341,9 @@ func (s *server) stop() {
 	}
 	s.ports.close()
 	s.wg.Wait()
+	if s.kept != nil {
+		if err := s.kept.Close(); err != nil {
+			s.log.Error("displays and groups", "error", err)
+		}
+	}
 }

@@ -10,7 +10,7 @@ import { EncoderWatch } from './encoder.js';
 import { emit, listen } from './events.js';
 import { Mixer } from './mixer.js';
 import { Publisher } from './publisher.js';
-import { makeRoom } from './room.js';
+import { ASK_FOR, makeRoom } from './room.js';
 import { RequestError } from './session.js';
 import { LastFrame, Still } from './still.js';
 
@@ -23,13 +23,15 @@ export class Cast extends EventTarget {
    * @param {import('./peer.js').IcePolicy} policy
    * @param {{load: () => any, save: (value: any) => void}} tickets where the room's ticket survives a reload
    * @param {HTMLVideoElement} preview shows what viewers see
+   * @param {string} [key] by which displays know this device again
    */
-  constructor(session, policy, tickets, preview) {
+  constructor(session, policy, tickets, preview, key) {
     super();
     this.session = session;
     this.policy = policy;
     this.tickets = tickets;
     this.preview = preview;
+    this.key = key || '';
     /** @type {'none' | 'connecting' | 'live' | 'frozen' | 'encoder' | 'reconnecting' | 'ended'} */
     this.state = 'none';
     /** True while the room is open but this page sends nothing, so that an encoder may. */
@@ -193,7 +195,7 @@ export class Cast extends EventTarget {
 
   /** Shows the cast on one more display. Rejects with a RequestError. @param {string} code */
   async add(code) {
-    await this.session.request('add', { code });
+    await this.session.request('add', { code }, ASK_FOR);
   }
 
   /** Sends a display or viewer away. @param {string} peer */
@@ -215,7 +217,7 @@ export class Cast extends EventTarget {
   async _create(where) {
     this.state = 'connecting';
     this._changed();
-    const made = await makeRoom(this.session, where);
+    const made = await makeRoom(this.session, where, this.key);
     this.encoder.reset();
     this.proved(made);
   }
@@ -238,7 +240,7 @@ export class Cast extends EventTarget {
   async _takeOver() {
     if (!this.running || !this._ticket) return;
     try {
-      const made = await this.session.request('create', { ticket: this._ticket });
+      const made = await this.session.request('create', Object.assign({ ticket: this._ticket }, this.key ? { key: this.key } : {}));
       this.proved(made);
       this._update();
       if (this.publisher) this.publisher.restart();

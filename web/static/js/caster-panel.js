@@ -1,6 +1,7 @@
 // The caster's live view: preview, buttons, code, link, QR, who is there.
 
 import { CodeBox } from './codebox.js';
+import { DisplaysPanel } from './displays-panel.js';
 import { DISPLAY_DIGITS, LONG_DISPLAY_DIGITS, groups, spoken } from './digits.js';
 import { DoorPanel } from './door-panel.js';
 import { EncoderPanel } from './encoder-panel.js';
@@ -17,6 +18,7 @@ export class CasterPanel {
   constructor(cast) {
     this.cast = cast;
     this.encoder = new EncoderPanel(cast);
+    this.displays = new DisplaysPanel(cast);
     this.door = new DoorPanel(cast);
     this.addBox = new CodeBox(byId('add-code'), [DISPLAY_DIGITS, LONG_DISPLAY_DIGITS], (code) => this.add(code));
     /** @type {import('./stats.js').Summary | null} */
@@ -66,13 +68,16 @@ export class CasterPanel {
   async add(code) {
     const error = byId('add-error');
     showProblem(error, null);
+    byId('asking-add').hidden = false;
     try {
       await this.cast.add(code);
       this.addBox.value = '';
       this.addBox.focus();
     } catch (err) {
-      showProblem(error, err);
+      if (/** @type {any} */ (err).code !== 'cancelled') showProblem(error, err);
       this.addBox.refuse();
+    } finally {
+      this.displays.answered();
     }
   }
 
@@ -125,6 +130,7 @@ export class CasterPanel {
     for (const id of ['room-link', 'copy-link', 'room-qr', 'fullscreen-qr']) byId(id).hidden = !code;
     byId('viewer-count').textContent = t('live.viewers', { n: room.viewers });
     byId('display-count').textContent = t('live.displays', { n: room.displays });
+    this.displays.update(room);
     this.drawMembers(room.members || []);
     this.door.draw(room);
   }
@@ -141,14 +147,20 @@ export class CasterPanel {
   /** @param {Member[]} members */
   drawMembers(members) {
     const list = byId('members');
-    const focused = document.activeElement instanceof HTMLElement ? document.activeElement.dataset.removes : '';
+    // A list or a name that somebody is at is drawn again when they are done.
+    if (this.displays.busy) return;
+    const at = document.activeElement instanceof HTMLElement ? document.activeElement : null;
+    const focused = at ? at.dataset.removes : '';
+    const pressed = at ? at.dataset.key : '';
     list.textContent = '';
     const order = members.slice().sort((a, b) => (a.role === b.role ? 0 : a.role === 'display' ? -1 : 1));
     for (const member of order) {
       const item = this.memberItem(member);
       list.appendChild(item);
-      const button = item.querySelector('button');
-      if (button && focused === member.peer) button.focus();
+      for (const control of Array.from(item.querySelectorAll('button, select'))) {
+        const { removes, key } = /** @type {HTMLElement} */ (control).dataset;
+        if ((focused && focused === removes) || (pressed && pressed === key)) /** @type {HTMLElement} */ (control).focus();
+      }
     }
     byId('nobody').hidden = members.length > 0;
   }
@@ -186,6 +198,7 @@ export class CasterPanel {
       });
     });
     for (const node of [icon, text, state, remove]) item.appendChild(node);
+    if (member.role === 'display') item.appendChild(this.displays.controls(member));
     return item;
   }
 

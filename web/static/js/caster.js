@@ -4,6 +4,7 @@ import { CaptureError, isPhone, obstacle } from './capture.js';
 import { CasterPanel } from './caster-panel.js';
 import { Cast } from './cast.js';
 import { CodeBox } from './codebox.js';
+import { casterKey } from './displays-panel.js';
 import { DISPLAY_DIGITS, LONG_DISPLAY_DIGITS, ROOM_DIGITS, codeOfHash, tokenOfHash } from './digits.js';
 import { listen } from './events.js';
 import { startLanguage, t } from './lang.js';
@@ -19,7 +20,7 @@ class CasterPage {
     this.session = new Session({ url: socketUrl(), name: agentName(navigator.userAgent) });
     window.castcode = { session: this.session, peer: null };
     this.tickets = store('session', 'castcode.caster');
-    this.cast = new Cast(this.session, icePolicy(), this.tickets, /** @type {HTMLVideoElement} */ (byId('preview')));
+    this.cast = new Cast(this.session, icePolicy(), this.tickets, /** @type {HTMLVideoElement} */ (byId('preview')), casterKey());
     this.panel = new CasterPanel(this.cast);
     this.lock = new WakeLock();
     /** @type {{code?: string, ticket?: string, name?: string}} where the cast goes */
@@ -156,7 +157,12 @@ class CasterPage {
 
   /** @param {any} err */
   refused(err) {
-    const spent = !(err instanceof CaptureError) && this.target.code && ['code_unknown', 'code_limited', 'code_format', 'display_gone'].indexOf(problemCode(err)) >= 0;
+    this.panel.displays.answered();
+    if (problemCode(err) === 'cancelled') {
+      setState('choosing');
+      return;
+    }
+    const spent = !(err instanceof CaptureError) && this.target.code && ['code_unknown', 'code_limited', 'code_format', 'display_gone', 'denied'].indexOf(problemCode(err)) >= 0;
     if (!spent) {
       setState('choosing');
       showProblem(byId('choose-error'), err);
@@ -187,6 +193,7 @@ class CasterPage {
     const state = this.cast.state;
     this.lock.want(this.cast.running);
     if (state === 'none') return;
+    if (state !== 'connecting' || this.cast.room) this.panel.displays.answered();
     this.panel.update();
     if (state === 'ended') this.ended();
     setState(state);

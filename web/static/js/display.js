@@ -2,6 +2,8 @@
 // what it imports may need more than ES2018 to load (a test looks), and every API is asked for before it is used.
 
 import { Audience } from './audience.js';
+import { deviceKey } from './device.js';
+import { DisplayPanel } from './display-panel.js';
 import { groups, spoken, tokenOfHash } from './digits.js';
 import { listen } from './events.js';
 import { dictionary, language, startLanguage, t } from './lang.js';
@@ -29,6 +31,9 @@ class DisplayPage {
     this.tickets = store('local', 'castcode.display:' + this.wanted);
     /** Join token of this page, '' without one. */
     this.token = tokenOfHash(location.hash);
+    /** What proves to the server which display this is. */
+    this.deviceKey = deviceKey(store('local', 'castcode.key:' + this.wanted));
+    this.panel = new DisplayPanel(this.session);
     this.lock = new WakeLock();
     /** @type {any} */ this.codeTimer = 0;
     this.name = this.wanted;
@@ -49,6 +54,8 @@ class DisplayPage {
 
   listen() {
     const session = this.session;
+    listen(this.panel, 'device', () => this.renamed());
+    listen(this.panel, 'sound', (on) => this.audience.picture.hush(!on));
     listen(session, 'open', () => this.open());
     listen(session, 'lost', () => this.open());
     listen(session, 'resumed', (welcome) => this.resumed(welcome));
@@ -75,6 +82,7 @@ class DisplayPage {
     /** @type {Object<string, any>} */
     const fields = {};
     if (this.wanted) fields.name = this.wanted;
+    if (this.deviceKey) fields.key = this.deviceKey;
     const saved = this.tickets.load();
     if (saved && saved.ticket) fields.ticket = saved.ticket;
     else if (this.token) fields.token = this.token;
@@ -99,6 +107,7 @@ class DisplayPage {
   /** @param {Message} message */
   opened(message) {
     this.name = message.name || '';
+    this.panel.setDevice(message.device);
     const saved = this.tickets.load();
     this.tickets.save({ ticket: message.ticket, seat: (saved && saved.seat) || '' });
     this.relabel();
@@ -112,6 +121,14 @@ class DisplayPage {
       this.audience.leave();
       this.showCode(message.code);
     }, REBIND_FOR);
+  }
+
+  /** Somebody has given this display another name, here or in a list. */
+  renamed() {
+    const device = this.panel.device;
+    if (!device || device.name === this.name) return;
+    this.name = device.name;
+    this.relabel();
   }
 
   /** @param {Message} welcome */
@@ -128,6 +145,7 @@ class DisplayPage {
   async bound(message) {
     const room = message.room;
     clearTimeout(this.codeTimer);
+    this.audience.picture.hush(!message.sound);
     this.keepSeat(message.seat);
     try {
       if (this.audience.inside) {
@@ -244,7 +262,7 @@ class DisplayPage {
 
   /** @param {KeyboardEvent} event */
   key(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || this.panel.question || this.panel.isOpen) return;
     if (event.key === 'f') this.fullscreen();
     // The OK key of a remote control; a focused button has its own Enter.
     else if (event.key === 'Enter' && this.audience.picture.blocked && document.activeElement === document.body) this.audience.picture.unmute();

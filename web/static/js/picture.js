@@ -14,6 +14,21 @@ export class Picture extends EventTarget {
     this._back = null;
     /** @type {boolean} true once the browser has refused sound, until somebody taps */
     this.blocked = false;
+    /** True while no sound is wanted. */
+    this.quiet = false;
+  }
+
+  /** Plays sound, or not, whatever the browser allows. @param {boolean} quiet */
+  hush(quiet) {
+    if (this.quiet === quiet) return;
+    this.quiet = quiet;
+    if (quiet) {
+      this.front.muted = true;
+      if (this._back) this._back.muted = true;
+      this._setBlocked(false);
+    } else if (this.front.srcObject) {
+      this._play(this.front);
+    }
   }
 
   /**
@@ -25,7 +40,7 @@ export class Picture extends EventTarget {
     const back = /** @type {HTMLVideoElement} */ (this.front.cloneNode(false));
     back.removeAttribute('id');
     back.classList.add('behind');
-    back.muted = false;
+    back.muted = this.quiet;
     back.autoplay = true;
     back.srcObject = stream;
     this._back = back;
@@ -53,8 +68,8 @@ export class Picture extends EventTarget {
 
   /** Turns sound on; call it from a tap or key press. */
   unmute() {
-    this.front.muted = false;
-    if (this._back) this._back.muted = false;
+    this.front.muted = this.quiet;
+    if (this._back) this._back.muted = this.quiet;
     return this._play(this.front);
   }
 
@@ -63,7 +78,7 @@ export class Picture extends EventTarget {
    * @private @param {HTMLVideoElement} video
    */
   async _play(video) {
-    video.muted = false;
+    video.muted = this.quiet;
     try {
       await video.play();
       if (video === this.front || video === this._back) this._setBlocked(false);
