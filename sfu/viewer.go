@@ -159,17 +159,30 @@ func (v *viewer) reported(e *transport.Event, now int64) {
 	v.sight.note(nil, 0, v.roundTrip)
 	v.sight.streams.Store(v.route.Streams())
 	if d := v.down(e.Track); d != nil && !e.Resend && d.track.slot != Audio {
-		if packets, octets := d.out.Sent(); v.pictures() == 1 && packets > 0 {
-			v.estimate.Arrived(e.Report.Highest, int(octets/packets), now)
-		}
-		lost := d.holes.PathLoss(e.Report.Highest, e.Report.FractionLost)
-		v.sight.note(d, lost, v.roundTrip)
-		if now-d.reported < int64(outage) { // else the network was away, which says nothing of what it carries
-			v.estimate.Loss(lost, now)
-		}
+		v.judge(d, e.Report.Highest, e.Report.FractionLost, now)
 		d.reported = now
 	}
 	v.limit(now)
+}
+
+// judge tells the estimate what the path loses, as soon as there is enough to tell it by.
+func (v *viewer) judge(d *downTrack, highest uint32, fraction uint8, now int64) {
+	d.holes.PathLoss(highest, fraction)
+	away := now-d.reported >= int64(outage) // the network was, which says nothing of what it carries
+	if away {
+		d.holes.Forget(now)
+	}
+	lost, ok := d.holes.Judge(now)
+	if !ok && !away {
+		return
+	}
+	if packets, octets := d.out.Sent(); v.pictures() == 1 && packets > 0 {
+		v.estimate.Arrived(highest, int(octets/packets), now)
+	}
+	if ok {
+		v.sight.note(d, lost, v.roundTrip)
+		v.estimate.Loss(lost, now)
+	}
 }
 
 // pictures is how many tracks of video are being sent.
