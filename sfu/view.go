@@ -21,18 +21,25 @@ type sight struct {
 	streams   atomic.Bool
 }
 
-// note takes over what a report of the viewer says. The shard calls it, once per report.
-func (g *sight) note(d *downTrack, lost uint8, roundTrip time.Duration) {
+// note takes over what is known when the viewer reports about d, which may be nil. The shard calls it, once per report.
+func (g *sight) note(d *downTrack, roundTrip time.Duration, streams bool) {
 	g.roundTrip.Store(int64(roundTrip))
+	g.streams.Store(streams)
 	if d == nil || d.track.slot != Screen {
 		return
 	}
-	g.loss.Store(uint32(lost))
 	width, height := 0, 0
 	if d.lastFrom != nil {
 		width, height = d.lastFrom.meter.picture()
 	}
 	g.size.Store(uint64(uint32(width))<<32 | uint64(uint32(height)))
+}
+
+// lost takes over what the path of d has lost, in 256ths. The shard calls it.
+func (g *sight) lost(d *downTrack, fraction uint8) {
+	if d.track.slot == Screen {
+		g.loss.Store(uint32(fraction))
+	}
 }
 
 // View reads what the viewer id gets. ok is false when it has no connection.

@@ -156,9 +156,9 @@ func (v *viewer) reported(e *transport.Event, now int64) {
 		v.roundTrip = e.Report.RoundTrip
 		v.estimate.RoundTrip(v.roundTrip, now)
 	}
-	v.sight.note(nil, 0, v.roundTrip)
-	v.sight.streams.Store(v.route.Streams())
-	if d := v.down(e.Track); d != nil && !e.Resend && d.track.slot != Audio {
+	d := v.down(e.Track)
+	v.sight.note(d, v.roundTrip, v.route.Streams())
+	if d != nil && !e.Resend && d.track.slot != Audio {
 		v.judge(d, e.Report.Highest, e.Report.FractionLost, now)
 		d.reported = now
 	}
@@ -180,7 +180,7 @@ func (v *viewer) judge(d *downTrack, highest uint32, fraction uint8, now int64) 
 		v.estimate.Arrived(highest, int(octets/packets), now)
 	}
 	if ok {
-		v.sight.note(d, lost, v.roundTrip)
+		v.sight.lost(d, lost)
 		v.estimate.Loss(lost, now)
 	}
 }
