@@ -39,10 +39,11 @@ func (h *Holes) PathLoss(highest uint32, fraction uint8) uint8 {
 const (
 	// A path is judged by so many packets at least, or by so many that it has lost. Chromium sends a report with each
 	// NACK: right behind a loss and over a handful of packets, one of which is gone, which reads as a third.
-	judgedBy     = 100
-	judgedByLost = 10
-	// judgedAfter is how long it is looked at, in nanoseconds, however much is sent.
-	judgedAfter = int64(500 * time.Millisecond)
+	// At 5 % of random loss one judgement in some hundred then says 10 %.
+	judgedBy     = 200
+	judgedByLost = 20
+	// judgedAfter is how long it is looked at, in nanoseconds, however much is sent: one of the usual reports, a second.
+	judgedAfter = int64(900 * time.Millisecond)
 )
 
 // Judge is the fraction lost, in 256ths, over all that PathLoss was told of since Judge last said something. ok is false

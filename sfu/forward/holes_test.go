@@ -45,7 +45,7 @@ func TestLossIsJudgedByEnoughPackets(t *testing.T) {
 	for _, c := range []struct {
 		loss        float64
 		least, most uint8
-	}{{0, 0, 0}, {0.05, 1, 25}, {0.2, 30, 75}} {
+	}{{0, 0, 0}, {0.05, 3, 25}, {0.2, 33, 75}} {
 		var h Holes
 		luck := rand.New(rand.NewPCG(1, 2))
 		highest, lost, judged, worst := uint32(1), uint32(0), 0, uint8(0)
@@ -74,9 +74,9 @@ func TestLossIsJudgedByEnoughPackets(t *testing.T) {
 	}
 	var h Holes
 	h.PathLoss(0, 0)
-	for i := range int64(20) {
+	for i := range int64(40) {
 		h.PathLoss(uint32(4*i+4), 64)
-		if _, ok := h.Judge((i + 1) * int64(time.Second)); ok != (i%10 == 9) {
+		if _, ok := h.Judge((i + 1) * int64(time.Second)); ok != (i%20 == 19) {
 			t.Errorf("judged after %d packets of which %d were lost: %v", 4*i+4, i+1, ok)
 		}
 	}
