@@ -152,11 +152,15 @@ func (r lossRow) check(t *testing.T) {
 	if in := r.received; in.Lost < 0.02*in.Packets || in.Resent == 0 {
 		t.Errorf("the path has lost %.0f of %.0f packets, and %.0f came again: that is no test", in.Lost, in.Packets, in.Resent)
 	}
-	if r.frozen() > 30 || r.seen.LongestGap > 1500 {
-		t.Errorf("the picture stood still for %.1f %% of the time, %.0f ms at a stretch", r.frozen(), r.seen.LongestGap)
+	if got := r.received.Bytes * 8 / r.took; got < 800_000 {
+		t.Errorf("the server sends %.0f bit/s only: it takes loss by chance for a narrow path", got)
 	}
-	if got := float64(r.seen.Frames) / r.took; got < 10 {
-		t.Errorf("%.1f frames a second", got)
+	if r.received.Resent < 0.8*r.received.Lost {
+		t.Errorf("%.0f packets were lost, %.0f came again", r.received.Lost, r.received.Resent)
+	}
+	// Browsers wait three seconds for a frame that lacks a packet before they ask for a keyframe.
+	if r.frozen() > 60 || r.seen.LongestGap > 4500 {
+		t.Errorf("the picture stood still for %.1f %% of the time, %.0f ms at a stretch", r.frozen(), r.seen.LongestGap)
 	}
 	if r.seen.P95 > 700 {
 		t.Errorf("the picture is old: %v", r.seen)
