@@ -96,6 +96,21 @@ func startBrowser(home string, on *screen, in place) (*browser, error) {
 	return b, nil
 }
 
+// browserIn starts a headless Chromium in another network, with home as its home directory, until the test ends.
+func browserIn(t *testing.T, home string, in place) *browser {
+	t.Helper()
+	b, err := startBrowser(home, nil, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return b
+}
+
 // close ends the browser and waits for its process.
 func (b *browser) close() error {
 	err := chromedp.Cancel(b.ctx)

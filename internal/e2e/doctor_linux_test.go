@@ -1,18 +1,13 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/chromedp/chromedp"
 
 	"castcode/internal/linksim"
 )
@@ -110,8 +105,9 @@ func TestDoctorPageWithoutUDP(t *testing.T) {
 	here.Route(netip.Prefix{}, atServer.Addr)
 	there.Route(netip.Prefix{}, atHere.Addr)
 	settled(t, there, here)
-	base := st.serveThere(t, there, atServer)
-	b := st.browserThere(t, here)
+	at := netip.AddrPortFrom(atServer.Addr, 8443)
+	st.serveIn(t, there, at.Addr().String(), at)
+	base, b := at.String(), browserIn(t, st.home, here)
 
 	there.Filter(`table inet doctor {
 		chain in {
@@ -160,60 +156,4 @@ func settled(t *testing.T, namespaces ...*linksim.Namespace) {
 			return err == nil && len(out) == 0, string(out)
 		})
 	}
-}
-
-// serveThere runs a server in a namespace until the test ends, and gives its host and port.
-func (st *stage) serveThere(t *testing.T, n *linksim.Namespace, at linksim.End) string {
-	t.Helper()
-	const port = 8443
-	out := new(tail)
-	cmd := exec.Command(st.binary, "serve", "--addr", ":"+strconv.Itoa(port), "--data", st.data, "--admin-addr", "off")
-	cmd.Env = []string{"HOME=" + st.home, "PATH=" + os.Getenv("PATH")}
-	cmd.Stdout, cmd.Stderr = out, out
-	if err := n.Enter(cmd); err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	gone := make(chan error, 1)
-	go func() { gone <- cmd.Wait() }()
-	t.Cleanup(func() {
-		if err := endProcess(cmd, gone, 30*time.Second); err != nil {
-			t.Errorf("the server: %v\n%s", err, out)
-		}
-	})
-	base := fmt.Sprintf("%s:%d", at.Addr, port)
-	eventually(t, doctorTime, "the server", func() (bool, string) { return strings.Contains(out.String(), base), out.String() })
-	return base
-}
-
-// browserThere starts a headless Chromium in a namespace, until the test ends.
-func (st *stage) browserThere(t *testing.T, n *linksim.Namespace) *browser {
-	t.Helper()
-	profile, err := os.MkdirTemp(st.home, "profile-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := &browser{out: new(tail)}
-	var entered error
-	opts := append([]chromedp.ExecAllocatorOption{}, quiet...)
-	opts = append(opts,
-		chromedp.ExecPath("chromium"), chromedp.UserDataDir(profile), chromedp.CombinedOutput(b.out), chromedp.Headless,
-		chromedp.Env("HOME="+st.home, "XDG_CONFIG_HOME="+st.home+"/.config", "XDG_CACHE_HOME="+st.home+"/.cache",
-			"DBUS_SESSION_BUS_ADDRESS=/dev/null"),
-		chromedp.ModifyCmdFunc(func(cmd *exec.Cmd) { entered = n.Enter(cmd) }))
-	alloc, cancelAlloc := chromedp.NewExecAllocator(context.Background(), opts...)
-	ctx, cancel := chromedp.NewContext(alloc, chromedp.WithErrorf(func(string, ...any) {}))
-	b.ctx, b.cancel = ctx, func() { cancel(); cancelAlloc() }
-	if err := chromedp.Do(ctx, chromedp.Navigate("about:blank")); err != nil {
-		b.cancel()
-		t.Fatalf("chromium does not start: %v %v\n%s", err, entered, b.out)
-	}
-	t.Cleanup(func() {
-		if err := b.close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return b
 }

@@ -44,21 +44,7 @@ func (st *stage) openNetworks(t *testing.T) *networks {
 	for _, via := range []netip.Addr{n.atOuter.Addr, n.atOuter.Addr6} {
 		n.near.Route(netip.Prefix{}, via)
 	}
-	for _, b := range []struct {
-		to **browser
-		in *linksim.Namespace
-	}{{&n.chromium, n.far}, {&n.home, n.near}} {
-		started, err := startBrowser(st.home, nil, b.in)
-		if err != nil {
-			t.Fatal(err)
-		}
-		*b.to = started
-		t.Cleanup(func() {
-			if err := started.close(); err != nil {
-				t.Error(err)
-			}
-		})
-	}
+	n.chromium, n.home = browserIn(t, st.home, n.far), browserIn(t, st.home, n.near)
 	return n
 }
 

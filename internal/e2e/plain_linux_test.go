@@ -1,18 +1,15 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/chromedp/chromedp"
 
 	"castcode/internal/linksim"
 )
@@ -26,7 +23,9 @@ func TestNewcomerOnALAN(t *testing.T) {
 	server, tv, laptop := lab.Namespace("server"), lab.Namespace("tv"), lab.Namespace("laptop")
 	atServer, _ := lab.Cable(server, tv)
 	otherAtServer, _ := lab.Cable(server, laptop)
-	first, second := st.serveOnLAN(t, server, atServer), fmt.Sprintf("%s:8443", otherAtServer.Addr)
+	at := netip.AddrPortFrom(atServer.Addr, 8443)
+	st.serveIn(t, server, at.Addr().String(), at, "--http-displays")
+	first, second := at.String(), netip.AddrPortFrom(otherAtServer.Addr, 8443).String()
 
 	// The laptop's home is fresh: what its browser trusts comes from the page over plain HTTP.
 	home, bare := filepath.Join(st.dir, "laptop"), filepath.Join(st.dir, "tv")
@@ -43,14 +42,14 @@ func TestNewcomerOnALAN(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	onTV := st.browserOnLAN(t, tv, bare)
+	onTV := browserIn(t, bare, tv)
 	d := &display{onTV.open(t, "television", "http://"+first+"/d?name=TV", withReader("#picture"))}
 	began := time.Now()
 	d.waitState(joinTime, "code")
 	if eval[bool](d.window, "isSecureContext") {
 		t.Error("the television's page counts as secure, so this shows nothing")
 	}
-	c := &caster{st.browserOnLAN(t, laptop, home).open(t, "laptop", "http://"+second+"/")}
+	c := &caster{browserIn(t, home, laptop).open(t, "laptop", "http://"+second+"/")}
 	c.waitState(joinTime, "idle")
 	if at := eval[string](c.window, "location.href"); !strings.HasPrefix(at, "https://"+second+"/") {
 		t.Errorf("the caster's page is at %s", at)
@@ -70,58 +69,6 @@ func TestNewcomerOnALAN(t *testing.T) {
 	// A second viewer, by the room's code on the television.
 	v := onTV.open(t, "viewer", "http://"+first+"/w#c="+c.roomCode())
 	v.waitState(joinTime, "live")
-}
-
-// serveOnLAN runs a server with --http-displays in a namespace until the test ends, and gives its host and port.
-func (st *stage) serveOnLAN(t *testing.T, n *linksim.Namespace, at linksim.End) string {
-	t.Helper()
-	out := new(tail)
-	cmd := exec.Command(st.binary, "serve", "--addr", ":8443", "--data", st.data, "--admin-addr", "off", "--http-displays")
-	cmd.Env = []string{"HOME=" + st.home, "PATH=" + os.Getenv("PATH")}
-	cmd.Stdout, cmd.Stderr = out, out
-	if err := n.Enter(cmd); err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	gone := make(chan error, 1)
-	go func() { gone <- cmd.Wait() }()
-	t.Cleanup(func() {
-		if err := endProcess(cmd, gone, 30*time.Second); err != nil {
-			t.Errorf("the server: %v\n%s", err, out)
-		}
-	})
-	base := fmt.Sprintf("%s:8443", at.Addr)
-	eventually(t, joinTime, "the server", func() (bool, string) { return strings.Contains(out.String(), base), out.String() })
-	return base
-}
-
-// browserOnLAN starts a headless Chromium with a home directory of its own in a namespace, until the test ends.
-func (st *stage) browserOnLAN(t *testing.T, n *linksim.Namespace, home string) *browser {
-	t.Helper()
-	b := &browser{out: new(tail)}
-	var entered error
-	opts := append([]chromedp.ExecAllocatorOption{}, quiet...)
-	opts = append(opts,
-		chromedp.ExecPath("chromium"), chromedp.UserDataDir(filepath.Join(home, "profile")), chromedp.CombinedOutput(b.out), chromedp.Headless,
-		chromedp.Flag("use-fake-device-for-media-stream", true), chromedp.Flag("use-fake-ui-for-media-stream", true),
-		chromedp.Env("HOME="+home, "XDG_CONFIG_HOME="+home+"/.config", "XDG_CACHE_HOME="+home+"/.cache",
-			"DBUS_SESSION_BUS_ADDRESS=/dev/null"),
-		chromedp.ModifyCmdFunc(func(cmd *exec.Cmd) { entered = n.Enter(cmd) }))
-	alloc, cancelAlloc := chromedp.NewExecAllocator(context.Background(), opts...)
-	ctx, cancel := chromedp.NewContext(alloc, chromedp.WithErrorf(func(string, ...any) {}))
-	b.ctx, b.cancel = ctx, func() { cancel(); cancelAlloc() }
-	if err := chromedp.Do(ctx, chromedp.Navigate("about:blank")); err != nil {
-		b.cancel()
-		t.Fatalf("chromium does not start: %v %v\n%s", err, entered, b.out)
-	}
-	t.Cleanup(func() {
-		if err := b.close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return b
 }
 
 // fetchFrom stores what a URL gives to a machine in a namespace.
