@@ -31,6 +31,7 @@ type networks struct {
 func (st *stage) openNetworks(t *testing.T) *networks {
 	t.Helper()
 	lab := linksim.New(t)
+	lab.Public()
 	n := &networks{t: t, st: st, far: lab.Namespace("far"), router: lab.Namespace("router"), near: lab.Namespace("near")}
 	n.atFar, n.atInner = lab.Cable(n.far, n.router)
 	n.link, n.atOuter, n.atServer = lab.Link(n.router, n.near, linksim.Conditions{}, linksim.Conditions{})

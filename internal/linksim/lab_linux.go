@@ -17,22 +17,26 @@ import (
 
 const (
 	prefix = "castcode-"
-	// network and network6 are where links have their addresses, four for each. They are kept for measurements (RFC 2544
-	// and 5180) and to programs they look public: browsers refuse port 443 at addresses that are private.
-	network  = "198.18.0.0"
-	network6 = "2001:2::"
 	// allowed is how long one command may take.
 	allowed = 20 * time.Second
+)
+
+// Where links have their addresses, four for each: in networks that everybody may use inside (RFC 1918 and 4193), or that
+// are kept for measurements (RFC 2544 and 5180) and look public to programs.
+var (
+	private = [2]netip.Addr{netip.MustParseAddr("10.77.0.0"), netip.MustParseAddr("fd77:ca57:c0de::")}
+	public  = [2]netip.Addr{netip.MustParseAddr("198.18.0.0"), netip.MustParseAddr("2001:2::")}
 )
 
 var labs atomic.Uint32
 
 // Lab is the networks of one test. Its methods are called by the test's goroutine.
 type Lab struct {
-	t     testing.TB
-	name  string
-	links int
-	seed  uint64
+	t       testing.TB
+	name    string
+	network [2]netip.Addr // IPv4, IPv6
+	links   int
+	seed    uint64
 }
 
 // New begins a lab. It skips the test when this process may not make namespaces, and fails it where CI=true.
@@ -44,10 +48,13 @@ func New(t testing.TB) *Lab {
 		}
 		t.Skip("no networks for tests here: " + why)
 	}
-	l := &Lab{t: t, name: fmt.Sprintf("%s%d-%d-", prefix, os.Getpid(), labs.Add(1)), seed: 1}
+	l := &Lab{t: t, name: fmt.Sprintf("%s%d-%d-", prefix, os.Getpid(), labs.Add(1)), network: private, seed: 1}
 	l.sweep()
 	return l
 }
+
+// Public gives the links that are made from now on addresses that look public: browsers refuse port 443 at private ones.
+func (l *Lab) Public() { l.network = public }
 
 // unfit says why there can be no lab; "" when there can be one.
 func unfit() string {
@@ -131,7 +138,7 @@ type End struct {
 
 // next gives the addresses of the next link or cable, and the names of its two devices.
 func (l *Lab) next() (a, b End) {
-	base, base6 := netip.MustParseAddr(network).As4(), netip.MustParseAddr(network6).As16()
+	base, base6 := l.network[0].As4(), l.network[1].As16()
 	base[2], base[3] = byte(l.links>>6), byte(l.links<<2)
 	base6[14], base6[15] = base[2], base[3]
 	end := func(side string) End {
