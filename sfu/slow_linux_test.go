@@ -82,12 +82,30 @@ func besideTheSlow(t *testing.T, kernel bool) {
 	shows(t, crowd, int(length/frameTime))
 	end := time.Since(epochOfMarks)
 
-	alone, beside := sum(crowd, begun, middle), sum(crowd, middle, end)
-	t.Logf("%d others alone: %v", len(crowd), alone)
-	t.Logf("%d others beside: %v", len(crowd), beside)
+	undisturbed(t, crowd, begun, middle, end)
 	few := sum([]*spectator{slow}, middle, end)
 	n, most := caster.asked.Load()-int64(asked), forward.WishBurst+int64((end-middle)/forward.WishEvery)+1
 	t.Logf("slow: %v; %d keyframes asked in %v; drops %v", few, n, end-middle, e.Snapshot().Drops)
+	if few.frames < 2 {
+		t.Errorf("the slow one was shown %d pictures, want 2 at least", few.frames)
+	}
+	if lags := e.Snapshot().Drops[DropLag.String()]; lags == 0 {
+		t.Error("the slow one's cursor never jumped")
+	}
+	// What the narrow link's queue held at first is through by now: what comes is a slide show that keeps up.
+	keepsUp(t, slow, end)
+	if n > most {
+		t.Errorf("%d keyframes asked for the slow one, want %d at most", n, most)
+	}
+}
+
+// undisturbed wants a crowd to have seen between middle and end, beside slow viewers, what it saw between begun and middle
+// without them.
+func undisturbed(t *testing.T, crowd []*spectator, begun, middle, end time.Duration) {
+	t.Helper()
+	alone, beside := sum(crowd, begun, middle), sum(crowd, middle, end)
+	t.Logf("%d others alone: %v", len(crowd), alone)
+	t.Logf("%d others beside: %v", len(crowd), beside)
 	if beside.skipped != 0 {
 		t.Errorf("the others skipped %d frames", beside.skipped)
 	}
@@ -98,20 +116,15 @@ func besideTheSlow(t *testing.T, kernel bool) {
 	if beside.p99 > 2*alone.p99+frameTime {
 		t.Errorf("the others' p99 is %v, %v without the slow ones", beside.p99, alone.p99)
 	}
-	if few.frames < 2 {
-		t.Errorf("the slow one was shown %d pictures, want 2 at least", few.frames)
-	}
-	if lags := e.Snapshot().Drops[DropLag.String()]; lags == 0 {
-		t.Error("the slow one's cursor never jumped")
-	}
-	// What the narrow link's queue held at first is through by now: what comes is a slide show that keeps up.
+}
+
+// keepsUp wants what a slow viewer sees from then on to be a slide show that keeps up.
+func keepsUp(t *testing.T, slow *spectator, from time.Duration) {
+	t.Helper()
 	shows(t, []*spectator{slow}, 2)
-	slides := sum([]*spectator{slow}, end, time.Since(epochOfMarks))
+	slides := sum([]*spectator{slow}, from, time.Since(epochOfMarks))
 	t.Logf("slow, afterwards: %v", slides)
 	if slides.farthest > forward.FarthestLag+2*time.Second {
 		t.Errorf("the slow one's pictures are up to %v old", slides.farthest)
-	}
-	if n > most {
-		t.Errorf("%d keyframes asked for the slow one, want %d at most", n, most)
 	}
 }

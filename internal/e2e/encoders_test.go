@@ -3,6 +3,8 @@ package e2e
 import (
 	"encoding/json"
 	"net/url"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -107,7 +109,12 @@ func (d *stranger) plays(s *server, sound bool) {
 func TestForeignOffersThatAreRefused(t *testing.T) {
 	st := onStage(t)
 	needGStreamer(t)
-	open, closed := st.serve(t, "--open"), st.serve(t)
+	// Two servers cannot share a data directory.
+	copied := filepath.Join(st.dir, "second")
+	if out, err := exec.Command("cp", "-a", st.data, copied).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	open, closed := st.serve(t, "--open"), st.serve(t, "--data", copied)
 	t.Run("cases", func(t *testing.T) {
 		for _, c := range []struct {
 			name   string
